@@ -1,0 +1,347 @@
+//! One replica of one group, as its node sees it.
+
+use crate::keys::KeyPrefix;
+use crate::machine::State;
+use crate::network::{Request, decode, encode};
+use crate::types::{Command, LeaderId, Member, Raft, TypeConfig};
+use breakwater_storage::Engine;
+use breakwater_transport::Transport;
+use breakwater_types::{GroupId, NodeName};
+use bytes::Bytes;
+use openraft::ServerState;
+use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
+use openraft::impls::ProgressResponder;
+use openraft::raft::linearizable_read::LinearizerOption;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Who leads, as far as this replica knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaderHint {
+    pub leader: Option<NodeName>,
+    pub term: u64,
+}
+
+/// A leadership that was confirmed by a quorum, with everything before it applied here. Commands proposed under it
+/// are appended by it or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lead {
+    pub(crate) id: LeaderId,
+}
+
+impl Lead {
+    pub fn term(&self) -> u64 {
+        self.id.term
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// Nothing was appended.
+    #[error("not the leader: {0:?}")]
+    NotLeader(LeaderHint),
+    /// It may or may not come to be applied.
+    #[error("the outcome is not known: {0}")]
+    Unknown(String),
+    /// This replica has stopped; nothing was appended.
+    #[error("the replica has stopped: {0}")]
+    Stopped(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("not the leader: {0:?}")]
+    NotLeader(LeaderHint),
+    /// No quorum confirmed in time that this is still the leader.
+    #[error("leadership was not confirmed: {0}")]
+    NotConfirmed(String),
+    #[error("the replica has stopped: {0}")]
+    Stopped(String),
+}
+
+/// For people and for metrics.
+#[derive(Clone, Debug)]
+pub struct GroupStatus {
+    pub group: GroupId,
+    /// `leader`, `follower`, `candidate`, `learner`, `resting` or `stopped`.
+    pub role: &'static str,
+    pub leader: Option<NodeName>,
+    pub term: u64,
+    pub applied: u64,
+    pub last_log: u64,
+    /// Why it has stopped.
+    pub stopped: Option<String>,
+}
+
+pub struct Group {
+    pub(crate) id: GroupId,
+    pub(crate) raft: Raft,
+    pub(crate) state: Arc<State>,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) resting: AtomicBool,
+    /// Milliseconds since `born` when somebody last wanted something of this group.
+    pub(crate) touched_ms: AtomicU64,
+    pub(crate) born: Instant,
+    pub(crate) read_wait: Duration,
+    pub(crate) staged: AtomicU64,
+}
+
+impl Group {
+    pub fn id(&self) -> GroupId {
+        self.id
+    }
+
+    pub fn store(&self) -> &Arc<dyn Engine> {
+        &self.state.store
+    }
+
+    /// Where this replica's state stands now; moves when a snapshot is installed.
+    pub fn prefix(&self) -> KeyPrefix {
+        self.state.prefix()
+    }
+
+    fn hint_of(&self, leader: Option<&Member>) -> LeaderHint {
+        let metrics = self.raft.metrics().borrow().clone();
+        LeaderHint { leader: leader.map(|m| m.name.clone()), term: metrics.current_term }
+    }
+
+    /// Who leads, as far as this replica knows.
+    pub fn leader(&self) -> LeaderHint {
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow();
+        let leader = metrics.current_leader.and_then(|id| {
+            metrics.membership_config.membership().get_node(&id).map(|member| member.name.clone())
+        });
+        LeaderHint { leader, term: metrics.current_term }
+    }
+
+    pub fn is_leader(&self) -> bool {
+        self.raft.is_leader()
+    }
+
+    /// Ends when leader or term differ from `seen`, or this replica stops.
+    pub async fn leader_changed(&self, seen: &LeaderHint) -> LeaderHint {
+        let mut metrics = self.raft.server_metrics();
+        loop {
+            let now = self.leader();
+            if now != *seen {
+                return now;
+            }
+            if metrics.changed().await.is_err() {
+                // The replica has stopped: there will be no change any more.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Confirms that this replica leads and has applied all that was acknowledged before: the condition for a
+    /// strongly consistent read, and for evaluating a write. Costs no log entry; while the lease that a quorum
+    /// granted lasts, no message either.
+    pub async fn lead(&self) -> Result<Lead, ReadError> {
+        self.touch();
+        let option = LinearizerOption::new(None, true).with_wait_timeout(self.read_wait);
+        let linearizer = match self.raft.get_read_linearizer(option).await {
+            Ok(linearizer) => linearizer,
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
+                return Err(ReadError::NotLeader(self.hint_of(forward.leader_node.as_ref())));
+            }
+            Err(RaftError::APIError(other)) => return Err(ReadError::NotConfirmed(other.to_string())),
+            Err(RaftError::Fatal(fatal)) => return Err(ReadError::Stopped(fatal.to_string())),
+        };
+        let id = *linearizer.read_log_id().committed_leader_id();
+        match linearizer.try_await_ready(&self.raft, Some(self.read_wait)).await {
+            Ok(Ok(_)) => Ok(Lead { id }),
+            Ok(Err(state)) => Err(ReadError::NotConfirmed(format!("not applied yet: {state}"))),
+            Err(fatal) => Err(ReadError::Stopped(fatal.to_string())),
+        }
+    }
+
+    /// Appends a command under a confirmed leadership, and waits until it is applied here.
+    pub async fn propose(&self, lead: Lead, data: Bytes) -> Result<Bytes, ProposeError> {
+        self.touch();
+        let (responder, done) = ProgressResponder::complete_only();
+        let command = Command { traceparent: breakwater_transport::current_traceparent(), data };
+        let stopped = |fatal: Fatal<TypeConfig>| ProposeError::Stopped(fatal.to_string());
+        self.raft.write(command).with_leader(lead.id).responder(responder).await.map_err(stopped)?;
+        match done.await {
+            Ok(Ok(response)) => Ok(response.data),
+            Ok(Err(ClientWriteError::ForwardToLeader(forward))) => {
+                Err(ProposeError::NotLeader(self.hint_of(forward.leader_node.as_ref())))
+            }
+            Ok(Err(ClientWriteError::PreconditionFailed(_))) => Err(ProposeError::NotLeader(self.leader())),
+            Ok(Err(ClientWriteError::LogEntryDiscarded(_))) => {
+                Err(ProposeError::Unknown("the leader changed".to_owned()))
+            }
+            Ok(Err(ClientWriteError::ChangeMembershipError(e))) => Err(ProposeError::Unknown(e.to_string())),
+            Err(_) => Err(ProposeError::Unknown("the replica has stopped".to_owned())),
+        }
+    }
+
+    /// Somebody wants something: a resting group wakes.
+    pub fn touch(&self) {
+        self.touched_ms.store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
+        if self.resting.load(Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn idle(&self) -> Duration {
+        self.born.elapsed().saturating_sub(Duration::from_millis(self.touched_ms.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn wake(&self) {
+        if self.resting.swap(false, Ordering::SeqCst) {
+            tracing::debug!(group = %self.id, "wakes");
+            self.raft.runtime_config().tick(true);
+        }
+    }
+
+    pub(crate) fn rest(&self) {
+        if !self.resting.swap(true, Ordering::SeqCst) {
+            tracing::debug!(group = %self.id, "rests");
+            self.raft.runtime_config().tick(false);
+        }
+    }
+
+    pub fn status(&self) -> GroupStatus {
+        let hint = self.leader();
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow();
+        let stopped = metrics.running_state.as_ref().err().map(ToString::to_string);
+        let role = match metrics.state {
+            _ if stopped.is_some() => "stopped",
+            _ if self.resting.load(Ordering::Relaxed) => "resting",
+            ServerState::Leader => "leader",
+            ServerState::Follower => "follower",
+            ServerState::Candidate => "candidate",
+            ServerState::Learner => "learner",
+            ServerState::Shutdown => "stopped",
+        };
+        GroupStatus {
+            group: self.id,
+            role,
+            leader: hint.leader,
+            term: hint.term,
+            applied: metrics.last_applied.as_ref().map_or(0, |id| id.index),
+            last_log: metrics.last_log_index.unwrap_or(0),
+            stopped,
+        }
+    }
+
+    /// The voters by name, in no particular order.
+    pub fn members(&self) -> Vec<NodeName> {
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow();
+        metrics.membership_config.membership().nodes().map(|(_, member)| member.name.clone()).collect()
+    }
+
+    /// As [`Group::members`], with their Raft ids.
+    pub fn member_ids(&self) -> BTreeMap<u64, NodeName> {
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow();
+        metrics.membership_config.membership().nodes().map(|(id, member)| (*id, member.name.clone())).collect()
+    }
+
+    /// Makes these the voters: new ones learn first, gone ones are removed.
+    pub async fn change_members(&self, members: BTreeMap<u64, NodeName>) -> Result<(), String> {
+        self.wake();
+        let known = self.member_ids();
+        for (id, name) in &members {
+            if !known.contains_key(id) {
+                self.raft
+                    .add_learner(*id, Member { name: name.clone() }, true)
+                    .await
+                    .map_err(|e| format!("learner {name}: {e}"))?;
+            }
+        }
+        let ids: BTreeSet<u64> = members.keys().copied().collect();
+        self.raft.change_membership(ids, false).await.map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    /// Hands leadership to a member, if it is caught up.
+    pub async fn transfer_leader(&self, to: &NodeName) -> Result<(), String> {
+        self.wake();
+        let id = self
+            .member_ids()
+            .into_iter()
+            .find_map(|(id, name)| (name == *to).then_some(id))
+            .ok_or_else(|| format!("{to} is not a member"))?;
+        let caught_up = {
+            let receiver = self.raft.metrics();
+            let metrics = receiver.borrow();
+            let last = metrics.last_log_index;
+            metrics.replication.as_ref().and_then(|r| r.get(&id)?.as_ref().map(|l| l.index)).or(None) >= last
+        };
+        if !caught_up {
+            return Err(format!("{to} is not caught up"));
+        }
+        self.raft.trigger().transfer_leader(id).await.map_err(|e| e.to_string())
+    }
+
+    pub(crate) async fn answer(&self, request: Request) -> Result<Bytes, String> {
+        fn shaped<T: serde::Serialize, E: std::fmt::Display>(answer: Result<T, E>) -> Result<Bytes, String> {
+            answer.map_err(|e| e.to_string()).and_then(|a| encode(&a))
+        }
+        match request {
+            Request::Append(append) => {
+                if !append.entries.is_empty() {
+                    self.touch();
+                }
+                shaped(self.raft.append_entries(append).await)
+            }
+            Request::Vote(vote) => {
+                self.wake();
+                shaped(self.raft.vote(vote).await)
+            }
+            Request::PreVote(vote) => {
+                self.wake();
+                shaped(self.raft.pre_vote(vote).await)
+            }
+            Request::TransferLeader(transfer) => {
+                self.wake();
+                shaped(self.raft.handle_transfer_leader(transfer).await)
+            }
+            Request::Rest { term } => {
+                let agreed = self.leader().term == term && !self.is_leader();
+                if agreed {
+                    self.rest();
+                }
+                encode(&agreed)
+            }
+        }
+    }
+
+    /// Asks the followers to rest, then rests. Only a leader with nothing outstanding does.
+    pub(crate) async fn try_rest(&self) {
+        let me = self.transport.name().clone();
+        let (term, last, settled) = {
+            let receiver = self.raft.metrics();
+            let metrics = receiver.borrow();
+            let last = metrics.last_log_index;
+            let applied = metrics.last_applied.as_ref().map(|id| id.index);
+            let replicated = metrics.replication.as_ref().is_some_and(|r| {
+                r.values().all(|matched| matched.as_ref().map(|id| id.index) == last)
+            });
+            (metrics.current_term, last, applied == last && replicated && metrics.state == ServerState::Leader)
+        };
+        if !settled || last.is_none() {
+            return;
+        }
+        self.rest();
+        let Ok(payload) = encode(&Request::Rest { term }) else { return };
+        let deadline = Instant::now() + Duration::from_millis(500);
+        for member in self.members().into_iter().filter(|m| *m != me) {
+            let kind = breakwater_transport::Kind::Raft;
+            let answer = self.transport.call(&member, kind, self.id.0, payload.clone(), deadline).await;
+            let agreed = answer.ok().and_then(|bytes| decode::<bool>(&bytes).ok()).unwrap_or(false);
+            if !agreed {
+                // Somebody is away or disagrees: a follower that ticks would start an election.
+                self.wake();
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! All groups of a process.
+
+use crate::group::Group;
+use crate::keys::group_range;
+use crate::log::{GroupLog, io_error};
+use crate::machine::{Machine, State, StateMachine};
+use crate::network::{Network, Request, SnapshotHeader, decode, encode};
+use crate::snapshot::{Snapshot, Staged};
+use crate::types::{Member, Raft};
+use breakwater_storage::{Engine, LogStore};
+use breakwater_transport::{Handler, Inbound, Kind, Refusal, Transport, Upload, UploadHandler};
+use breakwater_types::{GroupId, NodeKind, NodeName, RaftNodeId};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use openraft::config::SnapshotPolicy;
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub heartbeat_ms: u64,
+    pub election_ms_min: u64,
+    /// Also the length of the leader's lease, during which votes are refused.
+    pub election_ms_max: u64,
+    /// Entries between two snapshots, that is, between two syncs of the state after which old log may go.
+    pub snapshot_entries: u64,
+    /// Entries kept for followers that lag.
+    pub kept_entries: u64,
+    pub rest_after_ms: u64,
+    pub sign_of_life_ms: u64,
+    pub silence_ms_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            heartbeat_ms: 100,
+            election_ms_min: 350,
+            election_ms_max: 500,
+            snapshot_entries: 20_000,
+            kept_entries: 10_000,
+            rest_after_ms: 10_000,
+            sign_of_life_ms: 250,
+            silence_ms_max: 700,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("group {0}: {1}")]
+    Storage(GroupId, io::Error),
+    #[error("group {0}: {1}")]
+    Raft(GroupId, String),
+}
+
+/// A member's id: a node that lost its disk has another incarnation, so another id.
+pub fn raft_id_of(name: &NodeName, incarnation: u32) -> RaftNodeId {
+    // FNV-1a: stable for ever, no secret in it.
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in name.as_str().bytes().chain([0]).chain(incarnation.to_be_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash
+}
+
+pub struct Groups {
+    me: RaftNodeId,
+    pub(crate) transport: Arc<Transport>,
+    log: Arc<LogStore>,
+    store: Arc<dyn Engine>,
+    pub(crate) settings: Settings,
+    groups: RwLock<HashMap<GroupId, Arc<Group>>>,
+}
+
+impl Groups {
+    /// `peers` are the kinds of node that may be members of these groups.
+    pub fn open(
+        me: RaftNodeId,
+        transport: Arc<Transport>,
+        log: Arc<LogStore>,
+        store: Arc<dyn Engine>,
+        peers: &[NodeKind],
+        settings: Settings,
+    ) -> Arc<Self> {
+        let groups =
+            Arc::new(Groups { me, transport: transport.clone(), log, store, settings, groups: RwLock::default() });
+        transport.register(Kind::Raft, peers, Arc::new(Messages(groups.clone())));
+        transport.register_upload(Kind::Snapshot, peers, Arc::new(Messages(groups.clone())));
+        tokio::spawn(groups.clone().watch_rest());
+        groups
+    }
+
+    pub fn me(&self) -> RaftNodeId {
+        self.me
+    }
+
+    pub fn store(&self) -> &Arc<dyn Engine> {
+        &self.store
+    }
+
+    pub fn all(&self) -> Vec<Arc<Group>> {
+        self.groups.read().values().cloned().collect()
+    }
+
+    pub fn get(&self, id: GroupId) -> Option<Arc<Group>> {
+        self.groups.read().get(&id).cloned()
+    }
+
+    /// Starts this process's replica. `found` are the founding members, where the group may not exist yet: all of
+    /// them call with the same ones, and a member that has a log ignores them. A node that comes back without its
+    /// disk isn't among them, having another id, and waits until it is added.
+    pub async fn start(
+        self: &Arc<Self>,
+        id: GroupId,
+        app: Arc<dyn StateMachine>,
+        founders: BTreeMap<RaftNodeId, NodeName>,
+    ) -> Result<Arc<Group>, StartError> {
+        if let Some(group) = self.get(id) {
+            return Ok(group);
+        }
+        let state = State::open(id, self.store.clone(), app).map_err(|e| StartError::Storage(id, e))?;
+        let config = openraft::Config {
+            cluster_name: id.to_string(),
+            heartbeat_interval: self.settings.heartbeat_ms,
+            election_timeout_min: self.settings.election_ms_min,
+            election_timeout_max: self.settings.election_ms_max,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.settings.snapshot_entries),
+            max_in_snapshot_log_to_keep: self.settings.kept_entries,
+            // Below this lag entries are sent, above it a snapshot.
+            replication_lag_threshold: self.settings.snapshot_entries + self.settings.kept_entries,
+            purge_batch_size: 1_000,
+            max_payload_entries: 1_000,
+            enable_pre_vote: Some(true),
+            // A restarted leader might answer from a state that lags behind what it acknowledged.
+            enable_leader_restore: Some(false),
+            api_channel_size: Some(1_024),
+            notification_channel_size: Some(1_024),
+            state_machine_channel_size: Some(256),
+            ..openraft::Config::default()
+        };
+        let config = Arc::new(config.validate().map_err(|e| StartError::Raft(id, e.to_string()))?);
+        let raft = Raft::new(
+            self.me,
+            config,
+            Network { group: id, transport: self.transport.clone() },
+            GroupLog::new(id, self.log.clone()),
+            Machine { state: state.clone() },
+        )
+        .await
+        .map_err(|e| StartError::Raft(id, e.to_string()))?;
+        if founders.contains_key(&self.me) {
+            let members: BTreeMap<u64, Member> =
+                founders.into_iter().map(|(id, name)| (id, Member { name })).collect();
+            if !raft.is_initialized().await.map_err(|e| StartError::Raft(id, e.to_string()))? {
+                if let Err(e) = raft.initialize(members).await {
+                    // Between the question and the answer a leader may have come by: then it is initialised.
+                    tracing::debug!(group = %id, error = %e, "not initialised here");
+                }
+            }
+        }
+        let group = Arc::new(Group {
+            id,
+            raft,
+            state,
+            transport: self.transport.clone(),
+            resting: AtomicBool::new(false),
+            touched_ms: AtomicU64::new(0),
+            born: Instant::now(),
+            read_wait: Duration::from_millis(self.settings.election_ms_max),
+            staged: AtomicU64::new(0),
+        });
+        self.groups.write().insert(id, group.clone());
+        Ok(group)
+    }
+
+    /// Stops a replica, keeping what it stored.
+    pub async fn stop(&self, id: GroupId) {
+        let group = self.groups.write().remove(&id);
+        if let Some(group) = group {
+            if let Err(e) = group.raft.shutdown().await {
+                tracing::warn!(group = %id, error = %e, "a replica didn't stop cleanly");
+            }
+        }
+    }
+
+    /// Stops a replica and removes everything it stored. Not to be started again under this id.
+    pub async fn remove(&self, id: GroupId) -> Result<(), StartError> {
+        self.stop(id).await;
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        self.log.remove_group(
+            id,
+            Box::new(move |result| {
+                let _ = tx.send(result);
+            }),
+        );
+        let removed = rx.await.map_err(|_| StartError::Storage(id, io::Error::other("the log writer has stopped")))?;
+        removed.map_err(|e| StartError::Storage(id, io_error(e)))?;
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || store.delete_range(group_range(id)))
+            .await
+            .map_err(|e| StartError::Storage(id, io::Error::other(e)))?
+            .map_err(|e| StartError::Storage(id, io_error(e)))
+    }
+
+    /// Hands on all leadership, so that stopping this process is felt by nobody. Bounded by `deadline`.
+    pub async fn hand_over(&self, deadline: Instant) {
+        let me = self.transport.name().clone();
+        let moves = self.all().into_iter().filter(|g| g.is_leader()).map(|group| {
+            let me = me.clone();
+            async move {
+                for member in group.members().into_iter().filter(|m| *m != me) {
+                    if group.transfer_leader(&member).await.is_ok() {
+                        let seen = group.leader();
+                        let wait = Duration::from_millis(300);
+                        if tokio::time::timeout(wait, group.leader_changed(&seen)).await.is_ok() && !group.is_leader()
+                        {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        let _ = tokio::time::timeout_at(deadline, futures::future::join_all(moves)).await;
+    }
+
+    /// Stops all replicas.
+    pub async fn shutdown(&self) {
+        for group in self.all() {
+            self.stop(group.id).await;
+        }
+    }
+}
+
+struct Messages(Arc<Groups>);
+
+impl Handler for Messages {
+    fn handle(self: Arc<Self>, call: Inbound) -> BoxFuture<'static, Result<Bytes, (Refusal, String)>> {
+        Box::pin(async move {
+            let id = GroupId(call.group);
+            let group = self.0.get(id).ok_or_else(|| (Refusal::Unhandled, format!("no replica of {id} here")))?;
+            let request: Request = decode(&call.payload).map_err(|e| (Refusal::Malformed, e))?;
+            group.answer(request).await.map_err(|e| (Refusal::Failed, e))
+        })
+    }
+}
+
+impl UploadHandler for Messages {
+    fn upload(self: Arc<Self>, mut upload: Upload) -> BoxFuture<'static, Result<Bytes, (Refusal, String)>> {
+        Box::pin(async move {
+            let id = GroupId(upload.group);
+            let failed = |e: io::Error| (Refusal::Failed, e.to_string());
+            let group = self.0.get(id).ok_or_else(|| (Refusal::Unhandled, format!("no replica of {id} here")))?;
+            let header: SnapshotHeader = decode(&upload.header).map_err(|e| (Refusal::Malformed, e))?;
+            let generation = group.state.next_generation(group.staged.load(Ordering::SeqCst) as u32);
+            group.staged.store(u64::from(generation), Ordering::SeqCst);
+            let staged = Staged::new(id, generation, self.0.store.clone());
+            while let Some(chunk) = upload.data.next().await {
+                let chunk = chunk.map_err(|e| (Refusal::Failed, e))?;
+                staged.write(&chunk).map_err(failed)?;
+            }
+            staged.sync().await.map_err(failed)?;
+            tracing::info!(group = %id, from = %upload.from.name, generation, "snapshot received");
+            let snapshot = openraft::storage::Snapshot { meta: header.meta, snapshot: Snapshot::Received(staged) };
+            let answer = group
+                .raft
+                .install_full_snapshot(header.vote, snapshot)
+                .await
+                .map_err(|e| (Refusal::Failed, e.to_string()))?;
+            encode(&answer).map_err(|e| (Refusal::Failed, e))
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! Many Raft groups in one process, over one log writer and one stream per peer.
+//!
+//! The only crate that names openraft. It knows groups, members, commands and snapshots; what a command means is
+//! the [`StateMachine`]'s affair.
+//!
+//! This crate must not: look into commands, or know what a table or a policy is.
+//!
+//! Invariants:
+//! - An entry is synced in the local log before it counts towards a quorum ([`log`]).
+//! - The applied index is written in the same batch as what it applied ([`machine`]).
+//! - The state is synced before the log that could rebuild it is purged ([`machine`], building a snapshot).
+//! - A command proposed under a [`Lead`] is appended by that very leadership or not at all.
+//! - A replica whose log or store fails stops, says so in [`Group::status`], and acknowledges nothing more.
+//!
+//! Start reading at [`Groups`]; resting groups are in [`rest`].
+
+mod group;
+mod groups;
+mod keys;
+mod log;
+mod machine;
+mod network;
+mod rest;
+mod snapshot;
+mod types;
+
+pub use group::{Group, GroupStatus, Lead, LeaderHint, ProposeError, ReadError};
+pub use groups::{Groups, Settings, StartError, raft_id_of};
+pub use keys::KeyPrefix;
+pub use machine::{Applying, StateMachine};
+pub use types::Member;

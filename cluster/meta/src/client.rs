@@ -1,0 +1,203 @@
+//! How nodes use the store: finds the leader, repeats what may be repeated, ends by the deadline.
+
+use crate::model::{
+    Entry, Event, LeaseId, RangeRequest, RangeResponse, Request, Response, Revision, Txn, TxnOutcome, decode, encode,
+};
+use breakwater_transport::{CallError, Kind, Refusal, Transport};
+use breakwater_types::NodeName;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MetaError {
+    /// Nothing was changed; it may be tried again.
+    #[error("the control store can't be reached: {0}")]
+    NotApplied(String),
+    /// It may or may not have been applied.
+    #[error("the control store's answer didn't come: {0}")]
+    Unknown(String),
+    #[error("the control store refuses: {0}")]
+    Invalid(String),
+}
+
+/// One attempt's share of the time, so that a node that fell silent doesn't use up all of it.
+const ATTEMPT: Duration = Duration::from_millis(1_500);
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[derive(Clone)]
+pub struct MetaClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Arc<Transport>,
+    /// The node's own zone first.
+    nodes: Vec<NodeName>,
+    leader: Mutex<Option<NodeName>>,
+}
+
+pub(crate) enum Watched {
+    Events(Revision, Vec<Event>),
+    Compacted,
+}
+
+impl MetaClient {
+    /// `nodes` are the control nodes, those that are nearest first.
+    pub fn new(transport: Arc<Transport>, nodes: Vec<NodeName>) -> Self {
+        MetaClient { inner: Arc::new(Inner { transport, nodes, leader: Mutex::new(None) }) }
+    }
+
+    async fn ask(&self, node: &NodeName, request: &Request, deadline: Instant) -> Result<Response, CallError> {
+        let payload = encode(request).map_err(CallError::NotSent)?;
+        let answer = self.inner.transport.call(node, Kind::Meta, 1, payload.into(), deadline).await?;
+        decode(&answer).map_err(CallError::Unknown)
+    }
+
+    /// Asks the leader, wherever it is. Everything sent here may be repeated: reads change nothing, writes carry a
+    /// request id.
+    async fn ask_leader(&self, request: &Request, deadline: Instant) -> Result<Response, MetaError> {
+        let mut unknown = None;
+        let mut why = "no control node is known".to_owned();
+        let mut next = 0;
+        loop {
+            let known = self.inner.leader.lock().clone();
+            let node = match known {
+                Some(node) => node,
+                None if self.inner.nodes.is_empty() => return Err(MetaError::NotApplied(why)),
+                None => {
+                    next += 1;
+                    self.inner.nodes[(next - 1) % self.inner.nodes.len()].clone()
+                }
+            };
+            let attempt = deadline.min(Instant::now() + ATTEMPT);
+            let asked = self.ask(&node, request, attempt).await;
+            let hint = match asked {
+                Ok(Response::NotLeader { leader }) => {
+                    why = format!("{node} doesn't lead");
+                    leader.filter(|l| *l != node)
+                }
+                Ok(Response::Busy(text)) => {
+                    why = format!("{node}: {text}");
+                    None
+                }
+                Ok(Response::Unknown(text)) => {
+                    unknown = Some(format!("{node}: {text}"));
+                    None
+                }
+                Ok(Response::Invalid(text)) => return Err(MetaError::Invalid(text)),
+                Ok(response) => {
+                    *self.inner.leader.lock() = Some(node);
+                    return Ok(response);
+                }
+                Err(CallError::Refused(Refusal::Forbidden | Refusal::Malformed, text)) => {
+                    return Err(MetaError::Invalid(text));
+                }
+                Err(CallError::NotSent(text) | CallError::Refused(_, text)) => {
+                    why = format!("{node}: {text}");
+                    None
+                }
+                Err(CallError::Unknown(text)) => {
+                    unknown = Some(format!("{node}: {text}"));
+                    None
+                }
+            };
+            let pause = hint.is_none();
+            *self.inner.leader.lock() = hint;
+            if Instant::now() + PAUSE >= deadline {
+                return Err(match unknown {
+                    Some(why) => MetaError::Unknown(why),
+                    None => MetaError::NotApplied(why),
+                });
+            }
+            if pause {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Who leads the store, as far as is known here.
+    pub fn leader(&self) -> Option<NodeName> {
+        self.inner.leader.lock().clone()
+    }
+
+    pub async fn txn(&self, txn: Txn, deadline: Instant) -> Result<TxnOutcome, MetaError> {
+        let request = Request::Txn { request_id: rand::random(), txn };
+        match self.ask_leader(&request, deadline).await? {
+            Response::Txn(outcome) => Ok(outcome),
+            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+        }
+    }
+
+    /// Linearizable.
+    pub async fn range(&self, range: RangeRequest, deadline: Instant) -> Result<RangeResponse, MetaError> {
+        match self.ask_leader(&Request::Range(range), deadline).await? {
+            Response::Range(response) => Ok(response),
+            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+        }
+    }
+
+    /// One key, linearizable.
+    pub async fn get(&self, key: &[u8], deadline: Instant) -> Result<Option<Entry>, MetaError> {
+        let mut end = key.to_vec();
+        end.push(0);
+        let range = RangeRequest { start: key.to_vec(), end, limit: 1 };
+        Ok(self.range(range, deadline).await?.entries.pop())
+    }
+
+    pub async fn lease_grant(&self, ttl_ms: u64, deadline: Instant) -> Result<LeaseId, MetaError> {
+        let request = Request::LeaseGrant { request_id: rand::random(), ttl_ms };
+        match self.ask_leader(&request, deadline).await? {
+            Response::Lease(id) => Ok(id),
+            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+        }
+    }
+
+    /// False where the lease has ended.
+    pub async fn lease_keep_alive(&self, id: LeaseId, deadline: Instant) -> Result<bool, MetaError> {
+        match self.ask_leader(&Request::LeaseKeepAlive { id }, deadline).await? {
+            Response::Done => Ok(true),
+            Response::NoLease => Ok(false),
+            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+        }
+    }
+
+    pub async fn lease_revoke(&self, id: LeaseId, deadline: Instant) -> Result<(), MetaError> {
+        self.ask_leader(&Request::LeaseRevoke { id }, deadline).await.map(|_| ())
+    }
+
+    /// Asks any one node, the nearest that answers.
+    async fn ask_any(&self, request: &Request, deadline: Instant) -> Result<Response, MetaError> {
+        let mut why = "no control node is known".to_owned();
+        for node in &self.inner.nodes {
+            match self.ask(node, request, deadline).await {
+                Ok(Response::Busy(text)) => why = format!("{node}: {text}"),
+                Ok(Response::Invalid(text)) => return Err(MetaError::Invalid(text)),
+                Ok(response) => return Ok(response),
+                Err(e) => why = format!("{node}: {e}"),
+            }
+        }
+        Err(MetaError::NotApplied(why))
+    }
+
+    pub(crate) async fn list(&self, prefix: &[u8], deadline: Instant) -> Result<(Revision, Vec<Entry>), MetaError> {
+        match self.ask_any(&Request::List { prefix: prefix.to_vec() }, deadline).await? {
+            Response::List { revision, entries } => Ok((revision, entries)),
+            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+        }
+    }
+
+    pub(crate) async fn watch(
+        &self,
+        prefix: &[u8],
+        after: Revision,
+        deadline: Instant,
+    ) -> Result<Watched, MetaError> {
+        match self.ask_any(&Request::Watch { prefix: prefix.to_vec(), after }, deadline).await? {
+            Response::Events { revision, events } => Ok(Watched::Events(revision, events)),
+            Response::Compacted => Ok(Watched::Compacted),
+            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The store's service on a control node.
+
+use crate::machine::MetaMachine;
+use crate::model::{Command, LeaseId, Op, Reply, Request, Response, Txn, decode, encode};
+use breakwater_consensus::{Group, Lead, ProposeError, ReadError};
+use breakwater_transport::{Handler, Inbound, Kind, Refusal, Transport};
+use breakwater_types::{NodeKind, SharedClock};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Transactions that wait for a quorum at the same time; more are told to try again.
+const PROPOSALS_MAX: usize = 1_024;
+const EVENTS_PER_ANSWER: usize = 1_000;
+/// A watch answers a little before its caller gives up.
+const WATCH_MARGIN: Duration = Duration::from_millis(500);
+const LEASE_TTL_MS_MIN: u64 = 500;
+const LEASE_TTL_MS_MAX: u64 = 3_600_000;
+
+pub struct MetaService {
+    group: Arc<Group>,
+    machine: Arc<MetaMachine>,
+    clock: SharedClock,
+    proposals: Semaphore,
+    /// When each lease ends, on the clock that counts suspended time. The leader's own, made anew by the next.
+    renewed: Mutex<Renewed>,
+}
+
+#[derive(Default)]
+struct Renewed {
+    term: u64,
+    ends_ns: HashMap<LeaseId, u64>,
+}
+
+impl MetaService {
+    /// Serves the store on this node, and ends leases while it leads.
+    pub fn start(
+        group: Arc<Group>,
+        machine: Arc<MetaMachine>,
+        transport: &Transport,
+        clock: SharedClock,
+    ) -> Arc<Self> {
+        let service = Arc::new(MetaService {
+            group,
+            machine,
+            clock,
+            proposals: Semaphore::new(PROPOSALS_MAX),
+            renewed: Mutex::default(),
+        });
+        transport.register(Kind::Meta, &[NodeKind::Control, NodeKind::Dynamo], service.clone());
+        tokio::spawn(end_leases(Arc::downgrade(&service)));
+        service
+    }
+
+    fn not_leading(e: ReadError) -> Response {
+        match e {
+            ReadError::NotLeader(hint) => Response::NotLeader { leader: hint.leader },
+            ReadError::NotConfirmed(why) | ReadError::Stopped(why) => Response::Busy(why),
+        }
+    }
+
+    async fn propose(&self, lead: Lead, command: &Command) -> Response {
+        let data = match encode(command) {
+            Ok(data) => data,
+            Err(why) => return Response::Invalid(why),
+        };
+        let reply = match self.group.propose(lead, data.into()).await {
+            Ok(reply) => reply,
+            Err(ProposeError::NotLeader(hint)) => return Response::NotLeader { leader: hint.leader },
+            Err(ProposeError::Unknown(why)) => return Response::Unknown(why),
+            Err(ProposeError::Stopped(why)) => return Response::Busy(why),
+        };
+        match decode(&reply) {
+            Ok(Reply::Txn(outcome)) => Response::Txn(outcome),
+            Ok(Reply::Lease(id)) => Response::Lease(id),
+            Ok(Reply::Done) => Response::Done,
+            Ok(Reply::Invalid(why)) => Response::Invalid(why),
+            Err(why) => Response::Unknown(why),
+        }
+    }
+
+    async fn write(&self, command: Command) -> Response {
+        let Ok(_permit) = self.proposals.try_acquire() else {
+            return Response::Busy("too many transactions wait".to_owned());
+        };
+        match self.group.lead().await {
+            Ok(lead) => self.propose(lead, &command).await,
+            Err(e) => Self::not_leading(e),
+        }
+    }
+
+    async fn answer(&self, request: Request, deadline: Instant) -> Response {
+        match request {
+            Request::Txn { request_id, txn } => self.write(Command::Txn { request_id, txn }).await,
+            Request::Range(range) => match self.group.lead().await {
+                Ok(_) => {
+                    let (revision, entries, more) = self.machine.range(&range.start, &range.end, range.limit);
+                    Response::Range(crate::RangeResponse { revision, entries, more })
+                }
+                Err(e) => Self::not_leading(e),
+            },
+            Request::List { prefix } => {
+                let (revision, entries) = self.machine.list(&prefix);
+                Response::List { revision, entries }
+            }
+            Request::Watch { prefix, after } => self.watch(&prefix, after, deadline).await,
+            Request::LeaseGrant { request_id, ttl_ms } => {
+                if !(LEASE_TTL_MS_MIN..=LEASE_TTL_MS_MAX).contains(&ttl_ms) {
+                    return Response::Invalid(format!("a lease of {ttl_ms} ms"));
+                }
+                self.write(Command::LeaseGrant { request_id, ttl_ms }).await
+            }
+            Request::LeaseKeepAlive { id } => self.keep_alive(id).await,
+            Request::LeaseRevoke { id } => self.write(Command::LeaseRevoke { id }).await,
+        }
+    }
+
+    async fn watch(&self, prefix: &[u8], after: u64, deadline: Instant) -> Response {
+        let until = deadline.checked_sub(WATCH_MARGIN).unwrap_or(deadline);
+        let mut revision = self.machine.revision();
+        // A node that lags behind the one that the watch began on waits until it has caught up.
+        let seen = tokio::time::timeout_at(until, revision.wait_for(|r| *r >= after)).await.is_ok();
+        if !seen {
+            return Response::Busy("this node lags behind".to_owned());
+        }
+        loop {
+            revision.mark_unchanged();
+            match self.machine.events(prefix, after, EVENTS_PER_ANSWER) {
+                None => return Response::Compacted,
+                Some((revision, events)) if !events.is_empty() => return Response::Events { revision, events },
+                Some((up_to, events)) => {
+                    if tokio::time::timeout_at(until, revision.changed()).await.is_err() {
+                        return Response::Events { revision: up_to, events };
+                    }
+                }
+            }
+        }
+    }
+
+    async fn keep_alive(&self, id: LeaseId) -> Response {
+        let lead = match self.group.lead().await {
+            Ok(lead) => lead,
+            Err(e) => return Self::not_leading(e),
+        };
+        self.meet_leases(lead.term());
+        let Some((_, ttl_ms)) = self.machine.leases().into_iter().find(|(lease, _)| *lease == id) else {
+            return Response::NoLease;
+        };
+        self.renewed.lock().ends_ns.insert(id, self.clock.boot_ns() + ttl_ms * 1_000_000);
+        Response::Done
+    }
+
+    /// A new leader gives every lease its whole time: it can't know when the last one renewed it.
+    fn meet_leases(&self, term: u64) -> Vec<LeaseId> {
+        let now = self.clock.boot_ns();
+        let leases = self.machine.leases();
+        let mut renewed = self.renewed.lock();
+        if renewed.term != term {
+            *renewed = Renewed { term, ends_ns: HashMap::new() };
+        }
+        for (id, ttl_ms) in &leases {
+            renewed.ends_ns.entry(*id).or_insert(now + ttl_ms * 1_000_000);
+        }
+        renewed.ends_ns.retain(|id, _| leases.iter().any(|(lease, _)| lease == id));
+        renewed.ends_ns.iter().filter(|(_, ends)| **ends <= now).map(|(id, _)| *id).collect()
+    }
+}
+
+async fn end_leases(service: std::sync::Weak<MetaService>) {
+    let mut every = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        every.tick().await;
+        let Some(service) = service.upgrade() else { return };
+        if !service.group.is_leader() || service.machine.leases().is_empty() {
+            continue;
+        }
+        let Ok(lead) = service.group.lead().await else { continue };
+        for id in service.meet_leases(lead.term()) {
+            tracing::info!(lease = id, "lease ended");
+            // Where it fails, the next round or the next leader does it.
+            service.propose(lead, &Command::LeaseRevoke { id }).await;
+        }
+    }
+}
+
+/// Whether a call touches keys that only control nodes may see.
+fn touches_control(request: &Request) -> bool {
+    let secret_end = crate::prefix_end(crate::CONTROL_ONLY);
+    let overlaps = |start: &[u8], end: &[u8]| start < &secret_end[..] && end > crate::CONTROL_ONLY;
+    let inside = |key: &[u8]| key.starts_with(crate::CONTROL_ONLY);
+    let prefixed = |prefix: &[u8]| overlaps(prefix, &crate::prefix_end(prefix));
+    match request {
+        Request::Txn { txn: Txn { compares, success, failure }, .. } => {
+            compares.iter().any(|c| match c {
+                crate::Compare::Exists(key)
+                | crate::Compare::Absent(key)
+                | crate::Compare::ModRevision(key, _)
+                | crate::Compare::Value(key, _) => inside(key),
+            }) || success.iter().chain(failure).any(|op| match op {
+                Op::Put { key, .. } | Op::Delete { key } | Op::Get { key } => inside(key),
+                Op::DeleteRange { start, end } | Op::Range { start, end, .. } => overlaps(start, end),
+            })
+        }
+        Request::Range(range) => overlaps(&range.start, &range.end),
+        Request::List { prefix } | Request::Watch { prefix, .. } => prefixed(prefix),
+        Request::LeaseGrant { .. } | Request::LeaseKeepAlive { .. } | Request::LeaseRevoke { .. } => false,
+    }
+}
+
+impl Handler for MetaService {
+    fn handle(self: Arc<Self>, call: Inbound) -> BoxFuture<'static, Result<Bytes, (Refusal, String)>> {
+        Box::pin(async move {
+            let request: Request = decode(&call.payload).map_err(|e| (Refusal::Malformed, e))?;
+            if call.from.kind != NodeKind::Control && touches_control(&request) {
+                return Err((Refusal::Forbidden, "only control nodes may touch these keys".to_owned()));
+            }
+            let response = self.answer(request, call.deadline).await;
+            Ok(encode(&response).map_err(|e| (Refusal::Failed, e))?.into())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RangeRequest;
+
+    #[test]
+    fn no_range_slips_past_the_wall() {
+        let range = |start: &[u8], end: &[u8]| {
+            touches_control(&Request::Range(RangeRequest { start: start.to_vec(), end: end.to_vec(), limit: 1 }))
+        };
+        assert!(range(b"", b"z"));
+        assert!(range(b"control/secret", b"control/secret0"));
+        assert!(range(b"a", b"control/a"));
+        assert!(!range(b"a", b"control/"));
+        assert!(!range(b"control0", b"d"));
+        assert!(touches_control(&Request::List { prefix: b"c".to_vec() }));
+        assert!(touches_control(&Request::List { prefix: vec![] }));
+        assert!(!touches_control(&Request::List { prefix: b"cluster/".to_vec() }));
+        let get = Txn { success: vec![Op::Get { key: b"control/x".to_vec() }], ..Txn::default() };
+        assert!(touches_control(&Request::Txn { request_id: 1, txn: get }));
+    }
+}

@@ -1,0 +1,13 @@
+//! Words that every part of Breakwater shares: who a node is, where it stands, whose data a key belongs to,
+//! what time it is, and where a test may break us.
+//!
+//! This crate must not: know an async runtime, a network, or a file.
+//!
+//! Start reading at [`ids`] for names, [`clock`] for time, [`faults`] for fault points.
+
+pub mod clock;
+pub mod faults;
+pub mod ids;
+
+pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use ids::{AccountId, GroupId, NodeKind, NodeName, RaftNodeId, Region, Scope, Zone};

@@ -1,0 +1,9 @@
+//! Internal RPC between nodes: one `.proto` and one module per internal service.
+//!
+//! This crate must not: hold logic. What clients of AWS see never passes here.
+
+/// Batched calls between nodes.
+#[allow(clippy::all, missing_docs)]
+pub mod transport {
+    tonic::include_proto!("breakwater.transport");
+}
