@@ -7,3 +7,9 @@
 pub mod transport {
     tonic::include_proto!("breakwater.transport");
 }
+
+/// How a host gets its certificate.
+#[allow(clippy::all, missing_docs)]
+pub mod join {
+    tonic::include_proto!("breakwater.join");
+}

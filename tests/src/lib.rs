@@ -1,1 +1,1 @@
-
+//! Tests and measurements that cross nodes. Start reading at `tests/` (chaos) and `clients/` (official clients).

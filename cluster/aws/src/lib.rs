@@ -1,1 +1,38 @@
+//! The region's front door as a library: HTTP, AWS's signatures, wire protocols and error envelope, and the
+//! [`Operation`] trait from whose lists routing, authorization and metrics are derived.
+//!
+//! This crate must not: know any service's data model, Raft, or another node; call anything over the network on a
+//! request's way; let a secret reach a log or an error.
+//!
+//! Invariants: nothing runs unless a good signature and an authorizer's yes came before; a bound that is reached
+//! answers before anything is done; no input, and no handler's panic, ends the process.
+//!
+//! Start reading at [`front`] for the way of a request, [`operation`] for what a service brings, [`sigv4`] for who calls.
 
+mod answer;
+pub mod arn;
+pub mod authorize;
+mod body;
+pub mod call;
+mod connection;
+pub mod coverage;
+pub mod error;
+pub mod front;
+pub mod json;
+pub mod limits;
+mod metrics;
+mod mount;
+pub mod operation;
+pub mod server;
+pub mod sigv4;
+
+pub use arn::Arn;
+pub use authorize::{AdministratorOnly, Authorizer};
+pub use call::{Call, Principal, RequestId};
+pub use connection::{BoxError, RouteBody};
+pub use error::{AwsError, Fault, Namespace};
+pub use front::{Front, FrontBuilder, HEALTH_PATH, Route};
+pub use limits::Limits;
+pub use operation::{Access, Operation, OperationEntry, Plane, Protocol, Service, entry};
+pub use server::Server;
+pub use sigv4::{Credentials, DerivedKey, DerivedKeys, SecretKey, SecretKeys, SigningKey, derive_signing_key};

@@ -1,1 +1,21 @@
+//! Starts, stops, watches and breaks a region: as local processes or as containers. The scripts and the tests of
+//! whole regions are its users.
+//!
+//! This crate must not: be linked into a node, or reach one but by its pages and its admin socket.
+//!
+//! Start reading at [`Region`]; [`chaos`] has the words for what is to break.
 
+pub mod chaos;
+mod containers;
+mod hosts;
+mod pages;
+mod processes;
+mod profile;
+mod region;
+mod status;
+
+pub use containers::Containers;
+pub use hosts::{Host, Settings};
+pub use processes::Processes;
+pub use region::{AdminCredentials, Driver, Region, initialise_for_containers};
+pub use status::{HostStatus, Status};

@@ -1,1 +1,73 @@
-fn main() {}
+//! `edge-node`: the one address that clients know. Forwards connections to front doors that are alive; stateless.
+
+mod backend;
+mod forward;
+
+use backend::Backends;
+use breakwater_node::{Common, Named, Pages, Source, run, settings};
+use forward::{Forwarder, Metrics};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+struct Ports {
+    front: SocketAddr,
+    dynamodb: SocketAddr,
+    fronts: Vec<Named>,
+    dynamos: Vec<Named>,
+    connections_max: usize,
+}
+
+fn read(source: &mut Source) -> (Common, Ports) {
+    let common = Common::read(source);
+    let ports = Ports {
+        front: source.required("front", "where the region's AWS endpoint is published"),
+        dynamodb: source.required("dynamodb", "where the DynamoDB endpoint of the data nodes is published"),
+        fronts: source.required("fronts", "front doors of control nodes"),
+        dynamos: source.required("dynamos", "front doors of dynamo nodes"),
+        connections_max: source.or("connections_max", 4_096, "open connections of each port"),
+    };
+    (common, ports)
+}
+
+fn main() -> ExitCode {
+    let (common, ports) = match settings("edge-node", read) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    run("edge-node", &common.clone(), |shutdown| async move {
+        let pages = Pages::new(json!({"name": common.name, "kind": "edge", "zone": null}));
+        let metrics = Metrics::default();
+        pages.register(|registry| metrics.register(registry));
+        let mut backends = Vec::new();
+        for (address, behind) in [(ports.front, ports.fronts), (ports.dynamodb, ports.dynamos)] {
+            let listener = breakwater_net::Listener::bind(address).await?;
+            let behind = Backends::watch(behind);
+            backends.push(behind.clone());
+            let forwarder = Forwarder { backends: behind, metrics: metrics.clone(), open_max: ports.connections_max };
+            tokio::spawn(Arc::new(forwarder).run(listener));
+        }
+        pages.set_status({
+            let backends = backends.clone();
+            move || json!({"backends": backends.iter().flat_map(|b| b.status()).collect::<Vec<_>>()})
+        });
+        pages.serve(common.at(common.metrics_port)).await?;
+        pages.serve_admin(&common.run_dir.join("edge-node.sock"))?;
+        let ready = async {
+            loop {
+                if backends.iter().all(|b| b.any_alive()) {
+                    pages.ready();
+                } else {
+                    pages.not_ready("no front door is alive");
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            () = ready => {}
+            () = shutdown.asked() => {}
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,90 @@
+//! Who calls, when, from where, and until when an answer is of use.
+
+use breakwater_types::{AccountId, Scope, SharedClock};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// 52 upper-case letters and digits, as DynamoDB's. Rendered once; `Copy`, so it costs no allocation to pass on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId([u8; 52]);
+
+impl RequestId {
+    pub fn random() -> Self {
+        // Base32 of 260 random bits; the alphabet's 32 signs keep every sign equally likely.
+        const SIGNS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+        let mut bytes = [0u8; 52];
+        rand::Rng::fill(&mut rand::rng(), &mut bytes[..]);
+        for b in &mut bytes {
+            *b = SIGNS[usize::from(*b & 31)];
+        }
+        RequestId(bytes)
+    }
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whose access key signed the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub access_key_id: String,
+    pub account: AccountId,
+    /// `arn:aws:iam::111122223333:user/administrator`.
+    pub arn: String,
+    /// The account's administrator or its root user: may do everything.
+    pub administrator: bool,
+}
+
+/// One request, after its signature was found good.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub request_id: RequestId,
+    /// Account and region that the call acts in.
+    pub scope: Arc<Scope>,
+    pub principal: Arc<Principal>,
+    /// Past it the caller has been answered with an error: work that can still be given up should be.
+    pub deadline: Instant,
+    pub source: SocketAddr,
+    pub user_agent: Option<http::HeaderValue>,
+    /// Wall time at which the request was read, in milliseconds since 1970.
+    pub received_unix_ms: i64,
+    pub clock: SharedClock,
+    /// The request's span: handlers run inside it.
+    pub span: tracing::Span,
+}
+
+impl Call {
+    /// The time left, zero when the deadline has passed.
+    pub fn time_left(&self) -> std::time::Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_52_capitals_and_digits_and_differ() {
+        let (a, b) = (RequestId::random(), RequestId::random());
+        assert_ne!(a, b);
+        assert_eq!(a.as_str().len(), 52);
+        assert!(a.as_str().bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()));
+    }
+}

@@ -1,0 +1,38 @@
+//! What AWS has and we have, compared: for a service's tests.
+
+use crate::operation::Service;
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// The operations of a service in the installed botocore; none where there is no Python or no botocore.
+pub fn botocore_operations(service: &str) -> Option<BTreeSet<String>> {
+    const SCRIPT: &str = "import sys, botocore.session\n\
+        for name in botocore.session.get_session().get_service_model(sys.argv[1]).operation_names: print(name)";
+    let output = Command::new("python3").args(["-c", SCRIPT, service]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}
+
+/// Proves that a service's operations and its missing ones together are AWS's list, each once. `Err` says what is off.
+pub fn compare<C>(service: &Service<C>, model: &BTreeSet<String>) -> Result<(), String> {
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    let ours = service.operations.iter().map(|o| o.name);
+    for name in ours.chain(service.missing.iter().copied()) {
+        if !seen.insert(name) {
+            problems.push(format!("{name} is listed twice"));
+        }
+        if !model.contains(name) {
+            problems.push(format!("{name} is not in AWS's model"));
+        }
+    }
+    for name in model.iter().filter(|n| !seen.contains(n.as_str())) {
+        problems.push(format!("{name} is neither an operation nor listed as missing"));
+    }
+    for operation in service.operations {
+        let prefix = operation.action.split(':').next().unwrap_or_default();
+        if prefix.is_empty() || prefix == operation.action {
+            problems.push(format!("{} has no IAM action: {}", operation.name, operation.action));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}

@@ -1,0 +1,407 @@
+//! The way of a request: read → route → authenticate → decode → authorize → operation → encode.
+//!
+//! A [`Front`] is the process's; any number of [`crate::server::Server`]s (with TLS and without) may stand before it.
+
+use crate::answer::{self, Answer};
+use crate::authorize::Authorizer;
+use crate::body::{Bodies, BodyError};
+use crate::call::{Call, RequestId};
+use crate::connection::{AnswerBody, Connection, Phase, RouteBody};
+use crate::error::AwsError;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::mount::{Mount, Mounted};
+use crate::operation::Service;
+use crate::sigv4::{Credentials, SignedRequest, Verifier};
+use breakwater_types::{Scope, SharedClock};
+use bytes::Bytes;
+use futures::FutureExt;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+/// The edge asks here whether requests may be sent to this process.
+pub const HEALTH_PATH: &str = "/_breakwater/health";
+
+/// Pages on the same port that are not AWS's, as the console: everything under a path that begins with `/_`.
+/// An answer without an end should write something now and then: a client that left may show in no other way.
+pub trait Route: Send + Sync + 'static {
+    fn serve(
+        &self,
+        request: Request<Incoming>,
+        source: SocketAddr,
+    ) -> Pin<Box<dyn Future<Output = Response<RouteBody>> + Send>>;
+}
+
+type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Everything that a front is made of.
+pub struct FrontBuilder {
+    scope: Arc<Scope>,
+    verifier: Verifier,
+    authorizer: Arc<dyn Authorizer>,
+    clock: SharedClock,
+    limits: Limits,
+    metrics: Metrics,
+    mounts: HashMap<&'static str, Arc<dyn Mounted>>,
+    first: Option<Arc<dyn Mounted>>,
+    routes: Vec<(String, Arc<dyn Route>)>,
+    ready: Ready,
+}
+
+pub struct Front {
+    scope: Arc<Scope>,
+    verifier: Verifier,
+    authorizer: Arc<dyn Authorizer>,
+    clock: SharedClock,
+    limits: Limits,
+    metrics: Metrics,
+    mounts: HashMap<&'static str, Arc<dyn Mounted>>,
+    /// Answers for requests that name no service.
+    first_service: &'static str,
+    routes: Vec<(String, Arc<dyn Route>)>,
+    ready: Ready,
+    draining: AtomicBool,
+    in_flight: AtomicUsize,
+    bodies: Bodies,
+    health: Bytes,
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").field("scope", &self.scope).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl FrontBuilder {
+    pub fn new(
+        scope: Scope,
+        credentials: Arc<dyn Credentials>,
+        authorizer: Arc<dyn Authorizer>,
+        clock: SharedClock,
+        registry: &mut Registry,
+    ) -> Self {
+        FrontBuilder {
+            verifier: Verifier::new(scope.region.as_str(), credentials, clock.clone()),
+            scope: Arc::new(scope),
+            authorizer,
+            clock,
+            limits: Limits::default(),
+            metrics: Metrics::register(registry),
+            mounts: HashMap::new(),
+            first: None,
+            routes: Vec::new(),
+            ready: Arc::new(|| true),
+        }
+    }
+
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether this process may be sent requests now; asked by the edge at [`HEALTH_PATH`].
+    pub fn ready(mut self, ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.ready = Arc::new(ready);
+        self
+    }
+
+    pub fn mount<C: Send + Sync>(mut self, service: &'static Service<C>, context: Arc<C>) -> Self {
+        let mount: Arc<dyn Mounted> = Arc::new(Mount::new(service, context, &self.metrics));
+        self.first.get_or_insert_with(|| mount.clone());
+        let before = self.mounts.insert(service.target_prefix, mount);
+        assert!(before.is_none(), "two services under {}", service.target_prefix);
+        self
+    }
+
+    /// Serves everything under a path prefix that begins with `/_`.
+    pub fn route(mut self, prefix: &str, route: Arc<dyn Route>) -> Self {
+        assert!(prefix.starts_with("/_"), "{prefix} could be an AWS path");
+        self.routes.push((prefix.to_owned(), route));
+        self
+    }
+
+    pub fn build(self) -> Arc<Front> {
+        let first_service = self.first.as_ref().map_or("aws", |m| m.names().service);
+        // The blank at the end is DynamoDB's.
+        let health = format!("healthy: {first_service}.{}.amazonaws.com ", self.scope.region);
+        Arc::new(Front {
+            bodies: Bodies::new(self.limits.body_bytes_max, self.limits.bodies_bytes_max),
+            scope: self.scope,
+            verifier: self.verifier,
+            authorizer: self.authorizer,
+            clock: self.clock,
+            limits: self.limits,
+            metrics: self.metrics,
+            mounts: self.mounts,
+            first_service,
+            routes: self.routes,
+            ready: self.ready,
+            draining: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            health: health.into(),
+        })
+    }
+}
+
+/// One place among the requests in flight.
+struct Slot<'a> {
+    count: &'a AtomicUsize,
+    gauge: &'a Gauge,
+}
+
+impl<'a> Slot<'a> {
+    fn take(front: &'a Front) -> Option<Self> {
+        let count = &front.in_flight;
+        if count.fetch_add(1, Ordering::Relaxed) >= front.limits.in_flight_max {
+            count.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        front.metrics.in_flight.inc();
+        Some(Slot { count, gauge: &front.metrics.in_flight })
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.gauge.dec();
+    }
+}
+
+impl Front {
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// From now on the health page says no, and every answer closes its connection.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        !self.is_draining() && (self.ready)()
+    }
+
+    /// Answers one request. An error means that the connection is of no more use: the body ended early.
+    pub async fn serve(
+        &self,
+        request: Request<Incoming>,
+        source: SocketAddr,
+        connection: &Arc<Connection>,
+    ) -> Result<Response<AnswerBody>, BodyError> {
+        connection.enter(Phase::Body);
+        if request.uri().path().starts_with("/_") {
+            return Ok(self.serve_route(request, source, connection).await);
+        }
+        let request_id = RequestId::random();
+        let (parts, incoming) = request.into_parts();
+        let mut response = match self.answer(&parts, incoming, request_id, source, connection).await? {
+            Answer::Json { content_type, status, body } => answer::json(&request_id, content_type, status, body),
+            Answer::Health => answer::plain(&request_id, StatusCode::OK, self.health.clone()),
+            Answer::NotFound => answer::not_found(&request_id),
+            Answer::Preflight => answer::preflight(&request_id, &parts.headers),
+            Answer::TooLarge => answer::too_large(&request_id, self.limits.body_bytes_max),
+        };
+        if parts.headers.contains_key(header::ORIGIN) {
+            answer::allow_origin(response.headers_mut());
+        }
+        if self.is_draining() {
+            answer::close(response.headers_mut());
+        }
+        connection.enter(Phase::Answering);
+        Ok(response)
+    }
+
+    async fn answer(
+        &self,
+        parts: &Parts,
+        incoming: Incoming,
+        request_id: RequestId,
+        source: SocketAddr,
+        connection: &Connection,
+    ) -> Result<Answer, BodyError> {
+        if parts.method != Method::POST || parts.uri.path() != "/" {
+            let headers = &parts.headers;
+            return Ok(match parts.method {
+                Method::OPTIONS if headers.contains_key(header::ORIGIN) => Answer::Preflight,
+                Method::GET if parts.uri.path() == "/" => Answer::Health,
+                _ => {
+                    self.metrics.refused(self.first_service, "UnknownOperationException".into());
+                    Answer::NotFound
+                }
+            });
+        }
+        let body = match self.bodies.read(&parts.headers, incoming).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => {
+                self.metrics.refused(self.first_service, "RequestEntityTooLarge".into());
+                return Ok(Answer::TooLarge);
+            }
+            Err(BodyError::NoRoom) => return Ok(self.refuse(None, AwsError::throttling(), "")),
+            Err(e @ BodyError::Lost(_)) => return Err(e),
+        };
+        connection.enter(Phase::Busy);
+        let Some(content_type) = answer::content_type(&parts.headers, body.bytes.is_empty()) else {
+            return Ok(Answer::NotFound);
+        };
+        let Some(_slot) = Slot::take(self) else {
+            return Ok(self.refuse(None, AwsError::throttling(), content_type));
+        };
+        let work = AssertUnwindSafe(self.work(parts, &body.bytes, request_id, source, content_type));
+        Ok(match work.catch_unwind().await {
+            Ok(answer) => answer,
+            Err(panic) => {
+                let what = panic_text(&*panic);
+                tracing::error!(%request_id, panic = what, "a handler panicked");
+                self.refuse(None, AwsError::internal("panic"), content_type)
+            }
+        })
+    }
+
+    async fn work(
+        &self,
+        parts: &Parts,
+        body: &Bytes,
+        request_id: RequestId,
+        source: SocketAddr,
+        content_type: &'static str,
+    ) -> Answer {
+        let begun = Instant::now();
+        let Some((mount, index)) = self.find(&parts.headers) else {
+            return self.refuse(None, AwsError::unknown_operation(), content_type);
+        };
+        let names = mount.names();
+        if content_type != "application/json" && content_type != names.protocol.content_type() {
+            return Answer::NotFound;
+        }
+        let (operation, metrics) = mount.operation(index);
+        let signed = SignedRequest {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: parts.uri.query(),
+            headers: &parts.headers,
+            body,
+        };
+        let principal = match self.verifier.verify(names.service, &signed) {
+            Ok(principal) => principal,
+            Err(e) => return self.refuse(Some(&**mount), e, content_type),
+        };
+        let span = tracing::info_span!(
+            target: "breakwater::request", "request", otel.kind = "server", service = names.service, operation, %request_id
+        );
+        let call = Call {
+            request_id,
+            scope: self.scope.clone(),
+            principal,
+            deadline: begun + self.limits.request_deadline,
+            source,
+            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
+            received_unix_ms: self.clock.unix_ms(),
+            clock: self.clock.clone(),
+            span,
+        };
+        let invoked = mount.invoke(index, &call, body.clone(), &*self.authorizer).instrument(call.span.clone());
+        // Caught here and not only above, so that the operation's metrics count it.
+        let caught = tokio::time::timeout_at(call.deadline, AssertUnwindSafe(invoked).catch_unwind()).await;
+        let result = match caught {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(AwsError::internal(format_args!("panic: {}", panic_text(&*panic)))),
+            Err(_) => Err(AwsError::internal("the deadline passed")),
+        };
+        metrics.answered(result.as_ref().err().map(|e| &e.code), begun.elapsed().as_secs_f64());
+        match result {
+            Ok(body) => Answer::Json { content_type, status: StatusCode::OK, body: body.into() },
+            Err(e) => {
+                if e.status >= 500 {
+                    let cause = e.cause.as_deref().unwrap_or_default();
+                    tracing::warn!(%request_id, service = names.service, operation, code = %e.code, cause, "failed");
+                }
+                answer::error(&e, names.model_namespace, content_type)
+            }
+        }
+    }
+
+    /// The service and operation that `X-Amz-Target` names.
+    fn find(&self, headers: &HeaderMap) -> Option<(&Arc<dyn Mounted>, usize)> {
+        let target = headers.get("x-amz-target")?.to_str().ok()?;
+        let (prefix, operation) = target.split_once('.')?;
+        let mount = self.mounts.get(prefix)?;
+        Some((mount, mount.find(operation)?))
+    }
+
+    /// An error before any operation had the request.
+    fn refuse(&self, mount: Option<&dyn Mounted>, e: AwsError, content_type: &'static str) -> Answer {
+        let service = mount.map_or(self.first_service, |m| m.names().service);
+        if e.status >= 500 {
+            tracing::warn!(service, code = %e.code, cause = e.cause.as_deref().unwrap_or_default(), "failed");
+        }
+        self.metrics.refused(service, e.code.clone());
+        let model = mount.map_or("", |m| m.names().model_namespace);
+        let content_type = if content_type.is_empty() { "application/x-amz-json-1.0" } else { content_type };
+        answer::error(&e, model, content_type)
+    }
+
+    async fn serve_route(
+        &self,
+        request: Request<Incoming>,
+        source: SocketAddr,
+        connection: &Arc<Connection>,
+    ) -> Response<AnswerBody> {
+        let path = request.uri().path();
+        if path == HEALTH_PATH {
+            connection.enter(Phase::Answering);
+            let mut response = answer::health(self.is_ready());
+            if self.is_draining() {
+                answer::close(response.headers_mut());
+            }
+            return response;
+        }
+        let found = self.routes.iter().find(|(prefix, _)| {
+            path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        let Some((_, route)) = found else {
+            connection.enter(Phase::Answering);
+            return answer::not_found(&RequestId::random());
+        };
+        let served = AssertUnwindSafe(async { route.serve(request, source).await }).catch_unwind().await;
+        match served {
+            Ok(response) => {
+                connection.enter(Phase::Streaming);
+                response.map(|body| AnswerBody::Route { body, connection: connection.clone() })
+            }
+            Err(panic) => {
+                tracing::error!(panic = panic_text(&*panic), "a page panicked");
+                connection.enter(Phase::Answering);
+                answer::failed()
+            }
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}

@@ -1,0 +1,77 @@
+//! A service with its context, its types erased: what the front routes to.
+
+use crate::authorize::Authorizer;
+use crate::call::Call;
+use crate::error::AwsError;
+use crate::metrics::{Metrics, OperationMetrics};
+use crate::operation::{Protocol, Service};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub struct Names {
+    pub service: &'static str,
+    pub model_namespace: &'static str,
+    pub protocol: Protocol,
+}
+
+pub trait Mounted: Send + Sync {
+    fn names(&self) -> &Names;
+    /// The operation's place in the list.
+    fn find(&self, operation: &str) -> Option<usize>;
+    fn operation(&self, index: usize) -> (&'static str, &OperationMetrics);
+    fn invoke<'a>(
+        &'a self,
+        index: usize,
+        call: &'a Call,
+        body: Bytes,
+        authorizer: &'a dyn Authorizer,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, AwsError>> + Send + 'a>>;
+}
+
+pub struct Mount<C: 'static> {
+    names: Names,
+    service: &'static Service<C>,
+    context: Arc<C>,
+    index: HashMap<&'static str, usize>,
+    metrics: Vec<OperationMetrics>,
+}
+
+impl<C: Send + Sync> Mount<C> {
+    pub fn new(service: &'static Service<C>, context: Arc<C>, metrics: &Metrics) -> Self {
+        Mount {
+            names: Names {
+                service: service.name,
+                model_namespace: service.model_namespace,
+                protocol: service.protocol,
+            },
+            service,
+            context,
+            index: service.operations.iter().enumerate().map(|(i, o)| (o.name, i)).collect(),
+            metrics: service.operations.iter().map(|o| metrics.operation(service.name, o.name)).collect(),
+        }
+    }
+}
+
+impl<C: Send + Sync> Mounted for Mount<C> {
+    fn names(&self) -> &Names {
+        &self.names
+    }
+    fn find(&self, operation: &str) -> Option<usize> {
+        self.index.get(operation).copied()
+    }
+    fn operation(&self, index: usize) -> (&'static str, &OperationMetrics) {
+        (self.service.operations[index].name, &self.metrics[index])
+    }
+    fn invoke<'a>(
+        &'a self,
+        index: usize,
+        call: &'a Call,
+        body: Bytes,
+        authorizer: &'a dyn Authorizer,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, AwsError>> + Send + 'a>> {
+        self.service.operations[index].invoke(&self.context, call, body, authorizer)
+    }
+}

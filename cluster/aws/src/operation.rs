@@ -1,0 +1,164 @@
+//! One AWS operation, and the list of them that makes a service.
+//!
+//! An operation is a unit type that implements [`Operation`] in a file of its own; the service lists
+//! `entry::<PutItem>()` once. Routing, authorization, metrics, audit and the coverage table come from that list.
+
+use crate::arn::Arn;
+use crate::authorize::Authorizer;
+use crate::call::Call;
+use crate::error::AwsError;
+use crate::json;
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// IAM's access levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    List,
+    Read,
+    Write,
+    Tagging,
+    PermissionsManagement,
+}
+
+/// Whether CloudTrail calls it a management or a data event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Plane {
+    Control,
+    Data,
+}
+
+/// One operation: request → validation → resources → handler → response.
+pub trait Operation: 'static {
+    /// What the service's handlers share: stores, routers, settings.
+    type Context: Send + Sync + 'static;
+    type Request: DeserializeOwned + Send;
+    type Response: Serialize + Send;
+
+    /// AWS's name, as `PutItem`.
+    const NAME: &'static str;
+    /// The IAM action, as `dynamodb:PutItem`.
+    const ACTION: &'static str;
+    const ACCESS: Access;
+    const PLANE: Plane;
+
+    /// Reads the request. The default is serde's, with AWS's SerializationException for what can't be read; an
+    /// operation whose fields answer with a ValidationException while they are read brings its own.
+    fn decode(body: &[u8]) -> Result<Self::Request, AwsError> {
+        json::decode(body)
+    }
+
+    /// AWS's constraint checks, in AWS's order. They come before authorization, as AWS does it.
+    fn validate(_call: &Call, _request: &Self::Request) -> Result<(), AwsError> {
+        Ok(())
+    }
+
+    /// Everything that the caller must be allowed to act on.
+    fn resources(ctx: &Self::Context, call: &Call, request: &Self::Request) -> Vec<Arn>;
+
+    /// The future is dropped when the deadline passes or the caller hangs up: what must not stop halfway belongs into
+    /// a task of its own. A panic ends in an internal error.
+    fn handle(
+        ctx: &Arc<Self::Context>,
+        call: &Call,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Self::Response, AwsError>> + Send;
+
+    /// Writes the response. The default is serde's.
+    fn encode(response: &Self::Response) -> Result<Vec<u8>, AwsError> {
+        json::encode(response)
+    }
+}
+
+type Invoked<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, AwsError>> + Send + 'a>>;
+
+/// Decode → validate → authorize → handle → encode, of one operation, with its types erased.
+type Invoke<C> = for<'a> fn(&'a Arc<C>, &'a Call, Bytes, &'a dyn Authorizer) -> Invoked<'a>;
+
+/// An operation in a service's list; made by [`entry`].
+pub struct OperationEntry<C: 'static> {
+    pub name: &'static str,
+    pub action: &'static str,
+    pub access: Access,
+    pub plane: Plane,
+    invoke: Invoke<C>,
+}
+
+impl<C> OperationEntry<C> {
+    pub fn invoke<'a>(
+        &self,
+        ctx: &'a Arc<C>,
+        call: &'a Call,
+        body: Bytes,
+        authorizer: &'a dyn Authorizer,
+    ) -> Invoked<'a> {
+        (self.invoke)(ctx, call, body, authorizer)
+    }
+}
+
+impl<C> std::fmt::Debug for OperationEntry<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperationEntry").field("name", &self.name).field("action", &self.action).finish_non_exhaustive()
+    }
+}
+
+/// The one line of an operation in its service's list.
+pub const fn entry<O: Operation>() -> OperationEntry<O::Context> {
+    OperationEntry { name: O::NAME, action: O::ACTION, access: O::ACCESS, plane: O::PLANE, invoke: invoke::<O> }
+}
+
+fn invoke<'a, O: Operation>(
+    ctx: &'a Arc<O::Context>,
+    call: &'a Call,
+    body: Bytes,
+    authorizer: &'a dyn Authorizer,
+) -> Invoked<'a> {
+    Box::pin(async move {
+        let request = O::decode(&body)?;
+        drop(body);
+        O::validate(call, &request)?;
+        for resource in O::resources(ctx, call, &request) {
+            authorizer.authorize(call, O::ACTION, &resource)?;
+        }
+        let response = O::handle(ctx, call, request).await?;
+        O::encode(&response)
+    })
+}
+
+/// How a service's requests and answers look on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    AwsJson10,
+    AwsJson11,
+}
+
+impl Protocol {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Protocol::AwsJson10 => "application/x-amz-json-1.0",
+            Protocol::AwsJson11 => "application/x-amz-json-1.1",
+        }
+    }
+}
+
+/// A service: its names on the wire, what it can do, and what it lacks.
+pub struct Service<C: 'static> {
+    /// In credential scopes and endpoint names, as `dynamodb`.
+    pub name: &'static str,
+    /// Before the dot of `X-Amz-Target`, as `DynamoDB_20120810`.
+    pub target_prefix: &'static str,
+    /// Before the `#` of an error's `__type`, as `com.amazonaws.dynamodb.v20120810`.
+    pub model_namespace: &'static str,
+    pub protocol: Protocol,
+    pub operations: &'static [OperationEntry<C>],
+    /// What AWS's model lists and we lack; answers as an unknown operation. This list may only shrink.
+    pub missing: &'static [&'static str],
+}
+
+#[cfg(test)]
+#[path = "operation_tests.rs"]
+mod tests;

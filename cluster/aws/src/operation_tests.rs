@@ -1,0 +1,101 @@
+use super::*;
+use crate::authorize::AdministratorOnly;
+use crate::call::{Principal, RequestId};
+use crate::coverage;
+use breakwater_types::{AccountId, Region, Scope, SystemClock};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use tokio::time::Instant;
+
+struct Context;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Request {
+    table_name: String,
+}
+
+struct Greet;
+impl Operation for Greet {
+    type Context = Context;
+    type Request = Request;
+    type Response = String;
+    const NAME: &'static str = "Greet";
+    const ACTION: &'static str = "test:Greet";
+    const ACCESS: Access = Access::Read;
+    const PLANE: Plane = Plane::Data;
+    fn validate(_: &Call, request: &Request) -> Result<(), AwsError> {
+        if request.table_name.is_empty() { Err(AwsError::validation("empty")) } else { Ok(()) }
+    }
+    fn resources(_: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![Arn::new(&call.scope, "test", &request.table_name)]
+    }
+    async fn handle(_: &Arc<Context>, call: &Call, request: Request) -> Result<String, AwsError> {
+        tokio::task::yield_now().await;
+        Ok(format!("{} {}", call.principal.arn, request.table_name))
+    }
+}
+
+static SERVICE: Service<Context> = Service {
+    name: "test",
+    target_prefix: "Test_1",
+    model_namespace: "com.amazonaws.test",
+    protocol: Protocol::AwsJson10,
+    operations: &[entry::<Greet>()],
+    missing: &["Other"],
+};
+
+fn call(administrator: bool) -> Call {
+    let account = AccountId::new("111122223333").unwrap();
+    Call {
+        request_id: RequestId::random(),
+        scope: Arc::new(Scope::new(account.clone(), Region::new("us-east-1").unwrap())),
+        principal: Arc::new(Principal {
+            access_key_id: "AKIA".to_owned(),
+            account,
+            arn: "arn:aws:iam::111122223333:user/ann".to_owned(),
+            administrator,
+        }),
+        deadline: Instant::now() + std::time::Duration::from_secs(1),
+        source: ([127, 0, 0, 1], 1).into(),
+        user_agent: None,
+        received_unix_ms: 0,
+        clock: SystemClock::shared(),
+        span: tracing::Span::none(),
+    }
+}
+
+async fn invoke(call: &Call, body: &'static str) -> Result<String, AwsError> {
+    let out = SERVICE.operations[0].invoke(&Arc::new(Context), call, Bytes::from(body), &AdministratorOnly).await?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[tokio::test]
+async fn validation_comes_before_authorization_and_that_before_the_handler() {
+    assert_eq!(invoke(&call(true), r#"{"TableName":"t"}"#).await.unwrap(), "\"arn:aws:iam::111122223333:user/ann t\"");
+    assert_eq!(invoke(&call(false), r#"{"TableName":""}"#).await.unwrap_err().code, "ValidationException");
+    assert_eq!(invoke(&call(false), r#"{"TableName":1}"#).await.unwrap_err().code, "SerializationException");
+    let denied = invoke(&call(false), r#"{"TableName":"t"}"#).await.unwrap_err();
+    assert_eq!(denied.code, "AccessDeniedException");
+    assert_eq!(
+        denied.message,
+        "User: arn:aws:iam::111122223333:user/ann is not authorized to perform: test:Greet on resource: \
+         arn:aws:test:us-east-1:111122223333:t because no identity-based policy allows the test:Greet action"
+    );
+}
+
+#[test]
+fn the_comparison_with_a_model_finds_each_kind_of_difference() {
+    let model = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(coverage::compare(&SERVICE, &model(&["Greet", "Other"])), Ok(()));
+    assert!(coverage::compare(&SERVICE, &model(&["Greet"])).unwrap_err().contains("Other is not in"));
+    assert!(coverage::compare(&SERVICE, &model(&["Greet", "Other", "More"])).unwrap_err().contains("More is neither"));
+}
+
+#[test]
+fn botocore_lists_dynamodb() {
+    match coverage::botocore_operations("dynamodb") {
+        Some(names) => assert!(names.contains("PutItem") && names.len() > 40),
+        None => eprintln!("skipped: no python3 with botocore here"),
+    }
+}

@@ -1,0 +1,228 @@
+//! HTTP/1.1 on a listener: connections within bounds, slow clients cut, a drain that ends.
+
+use crate::connection::{Connection, Noting};
+use crate::front::Front;
+use breakwater_net::{Listener, Stream};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// No new connections.
+    Lame,
+    /// Connections end after the request that they are at.
+    Closing,
+}
+
+struct Shared {
+    front: Arc<Front>,
+    tls: Option<TlsAcceptor>,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    stage: watch::Sender<Stage>,
+}
+
+/// A listening front door.
+pub struct Server {
+    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: JoinHandle<()>,
+    watching: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Serves until drained. With `tls`, HTTPS only.
+    pub fn start(listener: Listener, front: Arc<Front>, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Server> {
+        let local_addr = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            front,
+            tls: tls.map(TlsAcceptor::from),
+            connections: Mutex::new(HashMap::new()),
+            stage: watch::Sender::new(Stage::Open),
+        });
+        let accepting = tokio::spawn(accept(listener, shared.clone()));
+        let watching = tokio::spawn(cut_the_slow(shared.clone()));
+        Ok(Server { local_addr, shared, accepting, watching })
+    }
+
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    pub fn connections(&self) -> usize {
+        self.shared.connections.lock().len()
+    }
+
+    /// Ends in an orderly way: for `lame` the health page says no, no connection is accepted, and each answer closes
+    /// its connection; then idle connections end; at `bound` after that the rest is cut. Returns how many were cut.
+    pub async fn drain(self, lame: Duration, bound: Duration) -> usize {
+        self.shared.front.start_draining();
+        self.shared.stage.send_replace(Stage::Lame);
+        let _ = tokio::time::timeout(lame, self.empty()).await;
+        self.shared.stage.send_replace(Stage::Closing);
+        let in_time = tokio::time::timeout(bound, self.empty()).await.is_ok();
+        let left: Vec<_> = self.shared.connections.lock().values().cloned().collect();
+        for connection in &left {
+            connection.cut();
+        }
+        self.watching.abort();
+        self.accepting.abort();
+        if in_time { 0 } else { left.len() }
+    }
+
+    async fn empty(&self) {
+        while self.connections() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+async fn accept(listener: Listener, shared: Arc<Shared>) {
+    let limits = shared.front.limits().clone();
+    let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let mut stage = shared.stage.subscribe();
+    let mut next_id = 0u64;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = until(&mut stage, |s| s != Stage::Open) => return,
+        };
+        let (stream, source) = match accepted {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                // Out of descriptors, mostly: connections must end before the next try is of use.
+                tracing::warn!(error = %e, "accepting a connection failed");
+                evict_longest_idle(&shared);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        if permits.available_permits() == 0 {
+            evict_longest_idle(&shared);
+        }
+        let permit = tokio::select! {
+            // The semaphore is never closed.
+            permit = permits.clone().acquire_owned() => permit.ok(),
+            () = until(&mut stage, |s| s != Stage::Open) => return,
+        };
+        let Some(permit) = permit else { return };
+        next_id += 1;
+        spawn_connection(&shared, next_id, stream, source, permit);
+    }
+}
+
+/// A sender that is gone counts as the stage reached.
+async fn until(stage: &mut watch::Receiver<Stage>, reached: impl Fn(Stage) -> bool) {
+    let _ = stage.wait_for(|s| reached(*s)).await;
+}
+
+fn evict_longest_idle(shared: &Shared) {
+    let connections = shared.connections.lock();
+    let longest = connections.values().filter_map(|c| Some((c.idle_for()?, c))).max_by_key(|(idle, _)| *idle);
+    if let Some((_, connection)) = longest {
+        shared.front.metrics().cut("evicted");
+        connection.cut();
+    }
+}
+
+/// Takes a connection off the books however its task ends.
+struct Entry {
+    shared: Arc<Shared>,
+    id: u64,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.shared.connections.lock().remove(&self.id);
+        self.shared.front.metrics().connections.dec();
+    }
+}
+
+fn spawn_connection(shared: &Arc<Shared>, id: u64, stream: Stream, source: SocketAddr, permit: OwnedSemaphorePermit) {
+    let connection = Connection::new();
+    shared.connections.lock().insert(id, connection.clone());
+    shared.front.metrics().connections.inc();
+    let entry = Entry { shared: shared.clone(), id, _permit: permit };
+    let task = tokio::spawn({
+        let connection = connection.clone();
+        async move {
+            let shared = &entry.shared;
+            match &shared.tls {
+                None => serve(shared, stream, source, connection).await,
+                Some(acceptor) => {
+                    let bound = shared.front.limits().tls_handshake_timeout;
+                    match tokio::time::timeout(bound, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => serve(shared, stream, source, connection).await,
+                        Ok(Err(e)) => tracing::debug!(%source, error = %e, "TLS handshake failed"),
+                        Err(_) => shared.front.metrics().cut("handshake"),
+                    }
+                }
+            }
+        }
+    });
+    // Fails only if it were set already.
+    let _ = connection.abort.set(task.abort_handle());
+}
+
+async fn serve<S>(shared: &Arc<Shared>, stream: S, source: SocketAddr, connection: Arc<Connection>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let front = &shared.front;
+    let io = TokioIo::new(Noting::new(stream, connection.clone()));
+    let service = service_fn(|request| front.serve(request, source, &connection));
+    let mut http = http1::Builder::new();
+    // Phases bound the time, so hyper needs no timer of its own.
+    http.header_read_timeout(None).max_header_size(front.limits().head_bytes_max);
+    let mut serving = std::pin::pin!(http.serve_connection(io, service));
+    let mut stage = shared.stage.subscribe();
+    let ended = tokio::select! {
+        biased;
+        ended = serving.as_mut() => ended,
+        () = until(&mut stage, |s| s == Stage::Closing) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(e) = ended {
+        tracing::debug!(%source, error = %e, "connection ended");
+    }
+}
+
+async fn cut_the_slow(shared: Arc<Shared>) {
+    let limits = shared.front.limits().clone();
+    let shortest = [limits.head_timeout, limits.body_timeout, limits.idle_timeout, limits.write_timeout]
+        .into_iter()
+        .min()
+        .unwrap_or(limits.idle_timeout);
+    let tick = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+    loop {
+        tokio::time::sleep(tick).await;
+        let overdue: Vec<_> = {
+            let connections = shared.connections.lock();
+            connections.values().filter_map(|c| Some((c.overdue(&limits)?, c.clone()))).collect()
+        };
+        for (phase, connection) in overdue {
+            shared.front.metrics().cut(phase);
+            connection.cut();
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! AWS Signature Version 4, as the server sees it: header form and presigned query form.
+//!
+//! Order of checks and wording of errors follow what DynamoDB answers; the canonical form follows
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
+//!
+//! Start reading at [`Verifier::verify`].
+
+mod canonical;
+mod claim;
+mod credentials;
+mod key;
+mod timestamp;
+mod verify;
+
+pub use credentials::{Credentials, DerivedKey, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
+pub use key::{SigningKey, derive_signing_key};
+pub use verify::{SignedRequest, Verifier};
+
+/// The only algorithm.
+pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// How far a request's time may be off, either way.
+pub const SKEW_S_MAX: i64 = 15 * 60;
+
+#[cfg(test)]
+mod oracle_tests;

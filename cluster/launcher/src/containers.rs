@@ -1,0 +1,88 @@
+//! Hosts as containers of docker-compose.yml.
+
+use crate::hosts::{Host, Settings};
+use crate::region::Driver;
+use anyhow::{Context, Result, bail};
+use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
+
+pub struct Containers {
+    project: String,
+}
+
+const DOCKER: &str = "docker";
+
+fn docker(arguments: &[&str]) -> Result<String> {
+    let output = Command::new(DOCKER).args(arguments).output().context("docker can't be run")?;
+    if !output.status.success() {
+        bail!("docker {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+impl Containers {
+    pub fn new(settings: &Settings) -> Self {
+        Containers { project: settings.name.clone() }
+    }
+
+    fn container(&self, host: &Host) -> String {
+        format!("{}-{}", self.project, host.name)
+    }
+
+    fn network(&self, name: &str) -> String {
+        format!("{}_{name}", self.project)
+    }
+
+    fn inspect(&self, host: &Host, format: &str) -> Option<String> {
+        docker(&["inspect", "--format", format, &self.container(host)]).ok()
+    }
+}
+
+impl Driver for Containers {
+    fn start(&self, host: &Host) -> Result<()> {
+        docker(&["start", &self.container(host)]).map(|_| ())
+    }
+    fn stop(&self, host: &Host) -> Result<()> {
+        docker(&["stop", "-t", "12", &self.container(host)]).map(|_| ())
+    }
+    fn kill(&self, host: &Host) -> Result<()> {
+        if !self.is_up(host) {
+            return Ok(());
+        }
+        docker(&["kill", &self.container(host)]).map(|_| ())
+    }
+    fn pause(&self, host: &Host) -> Result<()> {
+        docker(&["pause", &self.container(host)]).map(|_| ())
+    }
+    fn resume(&self, host: &Host) -> Result<()> {
+        docker(&["unpause", &self.container(host)]).map(|_| ())
+    }
+    /// Off the backbone: what is cut off together still meets on the zone's network.
+    fn cut(&self, host: &Host, _together: &[&Host]) -> Result<()> {
+        docker(&["network", "disconnect", &self.network("backbone"), &self.container(host)]).map(|_| ())
+    }
+    fn heal(&self, host: &Host) -> Result<()> {
+        let (network, container) = (self.network("backbone"), self.container(host));
+        // The address of before, which the others know.
+        let address = backbone_address(host);
+        docker(&["network", "connect", "--ip", &address, "--alias", host.name.as_str(), &network, &container])
+            .map(|_| ())
+    }
+    fn is_up(&self, host: &Host) -> bool {
+        self.inspect(host, "{{.State.Running}}").as_deref() == Some("true")
+    }
+    fn page(&self, host: &Host, port: u16) -> Option<SocketAddr> {
+        let addresses =
+            self.inspect(host, "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}")?;
+        let address: IpAddr = addresses.split_whitespace().next()?.parse().ok()?;
+        Some(SocketAddr::new(address, port))
+    }
+}
+
+/// As docker-compose.yml gives it: the last two bytes of the host's loopback address, on the backbone.
+fn backbone_address(host: &Host) -> String {
+    match host.address {
+        IpAddr::V4(v4) => format!("172.29.{}.{}", v4.octets()[2], v4.octets()[3]),
+        IpAddr::V6(v6) => v6.to_string(),
+    }
+}

@@ -1,0 +1,197 @@
+//! `breakwater`: what the scripts call.
+
+use anyhow::{Context, Result};
+use breakwater_launcher::chaos::{self, Action};
+use breakwater_launcher::{Region, Settings, Status};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+#[derive(Parser)]
+#[command(about = "A private AWS region of real parts, on this machine")]
+struct Cli {
+    #[command(flatten)]
+    which: Which,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Which {
+    /// Which region of this machine.
+    #[arg(long, global = true, default_value = "breakwater", env = "BREAKWATER_NAME")]
+    name: String,
+    /// Where regions keep their files.
+    #[arg(long, global = true, default_value = ".region", env = "BREAKWATER_ROOT")]
+    root: PathBuf,
+    /// The region's hosts are containers of docker-compose.yml.
+    #[arg(long, global = true)]
+    docker: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the region, or what isn't running of it.
+    Up {
+        /// Added to the published ports (first start only).
+        #[arg(long, default_value_t = 0)]
+        port_offset: u16,
+        /// AWS's name of the region (first start only).
+        #[arg(long)]
+        region: Option<String>,
+        /// Twelve digits (first start only).
+        #[arg(long)]
+        account: Option<String>,
+        /// DynamoDB nodes in each zone (first start only).
+        #[arg(long, default_value_t = 1)]
+        dynamo_nodes: u8,
+        /// Partitions of a table at least (first start only).
+        #[arg(long, default_value_t = 1)]
+        partitions_min: u32,
+        /// Storage engine of the nodes: fjall or sled (first start only).
+        #[arg(long, default_value = "fjall")]
+        engine: String,
+    },
+    /// Stops the region; what it stores stays.
+    Down {
+        /// Removes what it stores too.
+        #[arg(long)]
+        wipe: bool,
+    },
+    /// Shows hosts, zones, roles and leaders.
+    Status {
+        #[arg(long)]
+        json: bool,
+        /// Again and again, until interrupted.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Breaks something: kill, pause, resume, restart, cut, heal.
+    Chaos {
+        /// kill, pause, resume, restart, cut, heal, or random.
+        action: String,
+        /// A zone (az-b), host (dynamo-node-b1), kind (control-node), meta-leader, dynamodb-leader:TABLE, or all.
+        #[arg(required_unless_present = "seed")]
+        target: Option<String>,
+        /// random: the same seed, the same faults.
+        #[arg(long)]
+        seed: Option<u64>,
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        #[arg(long, default_value_t = 5)]
+        faults: usize,
+        /// random: hit this table's leaders too.
+        #[arg(long)]
+        table: Option<String>,
+    },
+    /// Makes the files of a region without starting it: CA, tokens, settings. For containers.
+    Init {
+        /// Where the host's files are inside its container.
+        #[arg(long)]
+        host_dir: PathBuf,
+    },
+}
+
+fn region(which: &Which, settings: Settings) -> Result<Region> {
+    let root = std::path::absolute(which.root.join(&which.name))?;
+    let binaries = std::env::current_exe()?.parent().context("this program has no folder")?.to_owned();
+    Region::open(root, settings, binaries, which.docker)
+}
+
+fn up(which: &Which, settings: Settings) -> Result<()> {
+    let began = Instant::now();
+    let region = region(which, settings)?;
+    let mut tell = |line: &str| println!("  {line}");
+    if !which.docker {
+        region.initialise()?;
+    }
+    region.start(&mut tell)?;
+    region.wait_ready(Duration::from_secs(60), &mut tell)?;
+    region.write_profile()?;
+    let name = &region.settings.name;
+    println!(
+        "\nThe region {} is ready ({:.1} s): {} hosts in three zones.\n\n  \
+         AWS endpoint   {}\n  DynamoDB       {}  (stays when every control node is down)\n  \
+         AWS profile    {name}\n\nTry:\n  AWS_PROFILE={name} aws dynamodb list-tables\n  \
+         scripts/status\n  scripts/chaos kill az-b",
+        region.settings.region,
+        began.elapsed().as_secs_f64(),
+        region.hosts.len(),
+        region.endpoint(),
+        region.dynamodb_endpoint(),
+    );
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let defaults = Settings::new(&cli.which.name);
+    match cli.command {
+        Command::Up { port_offset, region, account, dynamo_nodes, partitions_min, engine } => {
+            let settings = Settings {
+                port_offset,
+                region: region.map_or(Ok(defaults.region.clone()), |r| r.parse())?,
+                account: account.map_or(Ok(defaults.account.clone()), |a| a.parse())?,
+                dynamo_nodes_per_zone: dynamo_nodes,
+                partitions_min,
+                engine,
+                ..defaults
+            };
+            up(&cli.which, settings)
+        }
+        Command::Down { wipe } => {
+            let region = region(&cli.which, defaults)?;
+            region.stop(&mut |line| println!("  {line}"))?;
+            if wipe && !cli.which.docker && region.root.exists() {
+                std::fs::remove_dir_all(&region.root)
+                    .with_context(|| format!("removing {}", region.root.display()))?;
+            }
+            println!("The region is down{}.", if wipe { ", and its data removed" } else { "" });
+            Ok(())
+        }
+        Command::Status { json, watch } => {
+            let region = region(&cli.which, defaults)?;
+            loop {
+                let status = Status::gather(&region);
+                if json {
+                    println!("{}", serde_json::to_string(&status)?);
+                } else {
+                    if watch {
+                        print!("\x1b[2J\x1b[H");
+                    }
+                    println!("{}", status.table());
+                }
+                if !watch {
+                    let well = status.hosts.iter().all(|h| h.ready);
+                    std::process::exit(i32::from(!well));
+                }
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+        Command::Chaos { action, target, seed, seconds, faults, table } => {
+            let region = region(&cli.which, defaults)?;
+            if action == "random" {
+                let seed = seed.context("random needs --seed")?;
+                return chaos::random(
+                    &region,
+                    seed,
+                    Duration::from_secs(seconds),
+                    faults,
+                    table.as_deref(),
+                    |line| println!("{line}"),
+                );
+            }
+            let action = Action::parse(&action).with_context(|| format!("{action:?} is not an action"))?;
+            let hosts = chaos::targets(&region, &target.unwrap_or_default())?;
+            chaos::act(&region, action, &hosts)?;
+            for host in hosts {
+                println!("{} {}", action.word(), host.name);
+            }
+            Ok(())
+        }
+        Command::Init { host_dir } => {
+            let root = std::path::absolute(cli.which.root.join(&cli.which.name))?;
+            breakwater_launcher::initialise_for_containers(&root, &defaults, &host_dir)
+        }
+    }
+}

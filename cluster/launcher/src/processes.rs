@@ -1,0 +1,172 @@
+//! Hosts as processes of this machine: an agent each, and the node that it starts.
+//!
+//! A process is known by its pid and the moment it was started, so that a pid used again is never ours.
+
+use crate::hosts::{Host, Layout, Settings, agent_toml, node_toml};
+use crate::pages;
+use crate::region::Driver;
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal};
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub struct Processes {
+    pub root: PathBuf,
+    pub binaries: PathBuf,
+    pub settings: Settings,
+    pub hosts: Vec<Host>,
+    /// Settings for all nodes, beyond the usual: `key = value` lines.
+    pub extra: String,
+}
+
+/// When the process was started, in clock ticks since boot, and whether it still runs.
+fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    if matches!(*fields.first()?, "Z" | "X") {
+        return None;
+    }
+    fields.get(19)?.parse().ok()
+}
+
+/// The running process that a pid file names.
+fn running(file: &Path) -> Option<u32> {
+    let text = fs::read_to_string(file).ok()?;
+    let mut words = text.split_whitespace();
+    let pid: u32 = words.next()?.parse().ok()?;
+    let at: u64 = words.next()?.parse().ok()?;
+    (started(pid)? == at).then_some(pid)
+}
+
+fn send(pid: u32, signal: Signal) -> Result<()> {
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).context("not a pid")?;
+    match rustix::process::kill_process(raw, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(e) => Err(e).with_context(|| format!("signal to {pid}")),
+    }
+}
+
+fn wait_gone(pids: &[u32], limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if pids.iter().all(|pid| started(*pid).is_none()) {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+impl Processes {
+    fn run_dir(&self, host: &Host) -> PathBuf {
+        host.dir(&self.root).join("run")
+    }
+
+    /// Agent first: it would start the node again.
+    pub fn pids(&self, host: &Host) -> Vec<u32> {
+        ["agent.pid", "node.pid"].iter().filter_map(|f| running(&self.run_dir(host).join(f))).collect()
+    }
+
+    fn write_settings(&self, host: &Host) -> Result<()> {
+        let dir = host.dir(&self.root);
+        for sub in ["log", "run", "data", "identity"] {
+            fs::create_dir_all(dir.join(sub))?;
+        }
+        let layout = Layout { dir: &dir, containers: false, binaries: &self.binaries, extra: &self.extra };
+        fs::write(dir.join("node.toml"), node_toml(&self.settings, &self.hosts, host, &layout)?)?;
+        fs::write(dir.join("agent.toml"), agent_toml(&self.settings, host, &layout)?)?;
+        Ok(())
+    }
+}
+
+impl Driver for Processes {
+    fn start(&self, host: &Host) -> Result<()> {
+        if running(&self.run_dir(host).join("agent.pid")).is_some() {
+            return Ok(());
+        }
+        self.write_settings(host)?;
+        let dir = host.dir(&self.root);
+        let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("log/agent.log"))?;
+        let binary = self.binaries.join("host-agent");
+        let child = Command::new(&binary)
+            .arg("--config")
+            .arg(dir.join("agent.toml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .with_context(|| binary.display().to_string())?;
+        let pid = child.id();
+        let at = started(pid).with_context(|| format!("the agent of {} ended at once", host.name))?;
+        fs::write(self.run_dir(host).join("agent.pid"), format!("{pid} {at}\n"))?;
+        // Reaped by whoever outlives it: a thread here, or init once this program has ended.
+        std::thread::spawn(move || {
+            let mut child = child;
+            let _ = child.wait();
+        });
+        Ok(())
+    }
+
+    fn stop(&self, host: &Host) -> Result<()> {
+        let Some(agent) = running(&self.run_dir(host).join("agent.pid")) else { return self.kill(host) };
+        let pids = self.pids(host);
+        for pid in &pids {
+            // A stopped process can't end.
+            send(*pid, Signal::CONT)?;
+        }
+        send(agent, Signal::TERM)?;
+        if wait_gone(&pids, Duration::from_secs(12)) { Ok(()) } else { self.kill(host) }
+    }
+
+    fn kill(&self, host: &Host) -> Result<()> {
+        let pids = self.pids(host);
+        for pid in &pids {
+            send(*pid, Signal::KILL)?;
+        }
+        // The agent may have started a node just before it died.
+        let late = self.pids(host);
+        for pid in &late {
+            send(*pid, Signal::KILL)?;
+        }
+        if !wait_gone(&[pids, late].concat(), Duration::from_secs(5)) {
+            bail!("{} could not be killed", host.name);
+        }
+        Ok(())
+    }
+
+    fn pause(&self, host: &Host) -> Result<()> {
+        self.pids(host).into_iter().try_for_each(|pid| send(pid, Signal::STOP))
+    }
+
+    fn resume(&self, host: &Host) -> Result<()> {
+        self.pids(host).into_iter().try_for_each(|pid| send(pid, Signal::CONT))
+    }
+
+    fn cut(&self, host: &Host, together: &[&Host]) -> Result<()> {
+        let except: Vec<String> = together.iter().map(|h| h.address.to_string()).collect();
+        let body = serde_json::json!({ "except": except }).to_string();
+        let socket = self.run_dir(host).join(format!("{}.sock", host.kind.binary()));
+        pages::admin(&socket, "/faults/cut", &body).map(|_| ())
+    }
+
+    fn heal(&self, host: &Host) -> Result<()> {
+        let socket = self.run_dir(host).join(format!("{}.sock", host.kind.binary()));
+        pages::admin(&socket, "/faults/heal", "").map(|_| ())
+    }
+
+    fn is_up(&self, host: &Host) -> bool {
+        self.pids(host).len() == 2
+    }
+
+    fn page(&self, host: &Host, port: u16) -> Option<SocketAddr> {
+        Some(SocketAddr::new(host.address, port))
+    }
+}

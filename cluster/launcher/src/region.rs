@@ -1,0 +1,226 @@
+//! A region on this machine.
+
+use crate::hosts::{DYNAMODB_PORT, FRONT_PORT, Host, METRICS_PORT, Settings, hosts};
+use crate::processes::Processes;
+use crate::{Containers, pages, profile};
+use anyhow::{Context, Result, bail};
+use breakwater_identity::{HostPlan, identity_dir, init};
+use breakwater_types::{NodeKind, SystemClock};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How hosts are run: as processes or as containers.
+pub trait Driver: Send + Sync {
+    fn start(&self, host: &Host) -> Result<()>;
+    /// In order, within a bound; then by force.
+    fn stop(&self, host: &Host) -> Result<()>;
+    fn kill(&self, host: &Host) -> Result<()>;
+    fn pause(&self, host: &Host) -> Result<()>;
+    fn resume(&self, host: &Host) -> Result<()>;
+    /// Off the network, but for the hosts that are cut off together with it.
+    fn cut(&self, host: &Host, together: &[&Host]) -> Result<()>;
+    fn heal(&self, host: &Host) -> Result<()>;
+    fn is_up(&self, host: &Host) -> bool;
+    /// Where a host's page is reached from this machine.
+    fn page(&self, host: &Host, port: u16) -> Option<SocketAddr>;
+}
+
+pub struct Region {
+    pub root: PathBuf,
+    pub settings: Settings,
+    pub hosts: Vec<Host>,
+    pub driver: Box<dyn Driver>,
+}
+
+/// The administrator's access key as control nodes load it at their first start.
+#[derive(Serialize, Deserialize)]
+pub struct AdminCredentials {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub account_id: String,
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().with_context(|| path.display().to_string())
+}
+
+fn random_text(signs: &[u8], length: usize) -> String {
+    let mut rng = rand::rng();
+    (0..length).map(|_| char::from(signs[rng.random_range(0..signs.len())])).collect()
+}
+
+/// Makes what a region needs before its first start. Harmless where it was done.
+pub fn initialise(root: &Path, settings: &Settings, hosts: &[Host]) -> Result<()> {
+    if root.join("initialised").exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(root)?;
+    let admin = AdminCredentials {
+        access_key_id: format!("AKIA{}", random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)),
+        secret_access_key: random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 40),
+        account_id: settings.account.to_string(),
+    };
+    let operator = root.join("operator");
+    fs::create_dir_all(&operator)?;
+    write_private(
+        &operator.join("credentials"),
+        format!(
+            "[breakwater]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            admin.access_key_id, admin.secret_access_key
+        )
+        .as_bytes(),
+    )?;
+    for host in hosts.iter().filter(|h| h.kind == NodeKind::Control) {
+        let dir = identity_dir(root, &host.name);
+        fs::create_dir_all(&dir)?;
+        write_private(&dir.join("admin-credentials.json"), &serde_json::to_vec(&admin)?)?;
+    }
+    let plans: Vec<HostPlan> = hosts
+        .iter()
+        .map(|h| HostPlan { name: h.name.clone(), kind: h.kind, zone: h.zone.clone(), address: h.address })
+        .collect();
+    init(root, &settings.region, &plans, SystemClock::shared())?;
+    Ok(())
+}
+
+impl Region {
+    /// The settings of the first start stay: `settings` counts only where there are none.
+    pub fn open(root: PathBuf, settings: Settings, binaries: PathBuf, docker: bool) -> Result<Self> {
+        let file = root.join("region.json");
+        let settings = match fs::read(&file) {
+            Ok(text) => serde_json::from_slice(&text).with_context(|| file.display().to_string())?,
+            Err(_) => settings,
+        };
+        let hosts = hosts(&settings)?;
+        let driver: Box<dyn Driver> = if docker {
+            Box::new(Containers::new(&settings))
+        } else {
+            Box::new(Processes {
+                root: root.clone(),
+                binaries,
+                settings: settings.clone(),
+                hosts: hosts.clone(),
+                extra: std::env::var("BREAKWATER_NODE_SETTINGS").map(|s| s.replace(';', "\n") + "\n").unwrap_or_default(),
+            })
+        };
+        Ok(Region { root, settings, hosts, driver })
+    }
+
+    pub fn initialise(&self) -> Result<()> {
+        initialise(&self.root, &self.settings, &self.hosts)?;
+        write_private(&self.root.join("region.json"), &serde_json::to_vec_pretty(&self.settings)?)
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", FRONT_PORT + self.settings.port_offset)
+    }
+
+    pub fn dynamodb_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", DYNAMODB_PORT + self.settings.port_offset)
+    }
+
+    /// Starts what isn't running. Says what it does through `tell`.
+    pub fn start(&self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        for host in &self.hosts {
+            if !self.driver.is_up(host) {
+                tell(&format!("starting {}", host.name));
+                self.driver.start(host)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all hosts are ready, telling which it waits for.
+    pub fn wait_ready(&self, limit: Duration, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        let mut told = String::new();
+        loop {
+            let waiting: Vec<String> = self.hosts.iter().filter_map(|host| self.why_not_ready(host)).collect();
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            let line = waiting.join("; ");
+            if Instant::now() > deadline {
+                bail!("not ready after {} s: {line}. See scripts/logs.", limit.as_secs());
+            }
+            if line != told && Instant::now() + limit - Duration::from_secs(3) > deadline {
+                tell(&format!("waiting for {line}"));
+                told = line;
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+    }
+
+    pub fn why_not_ready(&self, host: &Host) -> Option<String> {
+        let Some(address) = self.driver.page(host, METRICS_PORT) else {
+            return Some(format!("{} (not running)", host.name));
+        };
+        match pages::get(address, "/ready", Duration::from_millis(500)) {
+            Ok((200, _)) => None,
+            Ok((_, why)) => Some(format!("{} ({})", host.name, why.trim())),
+            Err(_) => Some(format!("{} (no answer)", host.name)),
+        }
+    }
+
+    pub fn stop(&self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        tell("stopping");
+        self.each(&self.hosts.iter().collect::<Vec<_>>(), |host| self.driver.stop(host))
+    }
+
+    /// Does something with several hosts at once; the first failure is the answer.
+    pub fn each(&self, hosts: &[&Host], act: impl Fn(&Host) -> Result<()> + Sync) -> Result<()> {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = hosts.iter().map(|host| scope.spawn(|| act(host))).collect();
+            running.into_iter().try_for_each(|thread| match thread.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })
+    }
+
+    pub fn admin(&self) -> Result<AdminCredentials> {
+        let host = self.hosts.iter().find(|h| h.kind == NodeKind::Control).context("no control node")?;
+        let path = identity_dir(&self.root, &host.name).join("admin-credentials.json");
+        let text = fs::read(&path).with_context(|| path.display().to_string())?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    pub fn write_profile(&self) -> Result<()> {
+        let admin = self.admin()?;
+        profile::write(
+            &self.settings.name,
+            &self.endpoint(),
+            self.settings.region.as_str(),
+            &admin.access_key_id,
+            &admin.secret_access_key,
+        )
+    }
+}
+
+/// For containers: everything of [`initialise`], and each host's settings as they are inside its container.
+pub fn initialise_for_containers(root: &Path, settings: &Settings, host_dir: &Path) -> Result<()> {
+    let hosts = hosts(settings)?;
+    initialise(root, settings, &hosts)?;
+    let binaries = Path::new("/usr/local/bin");
+    for host in &hosts {
+        let dir = host.dir(root);
+        for sub in ["log", "run", "data", "identity"] {
+            fs::create_dir_all(dir.join(sub))?;
+        }
+        let layout = crate::hosts::Layout { dir: host_dir, containers: true, binaries, extra: "" };
+        fs::write(dir.join("node.toml"), crate::hosts::node_toml(settings, &hosts, host, &layout)?)?;
+        fs::write(dir.join("agent.toml"), crate::hosts::agent_toml(settings, host, &layout)?)?;
+    }
+    write_private(&root.join("region.json"), &serde_json::to_vec_pretty(settings)?)
+}

@@ -1,0 +1,145 @@
+//! What every host says of itself, as a table.
+
+use crate::hosts::{AGENT_PORT, METRICS_PORT};
+use crate::{Region, pages};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HostStatus {
+    pub name: String,
+    pub zone: Option<String>,
+    pub up: bool,
+    pub ready: bool,
+    /// Why it isn't well.
+    pub reason: Option<String>,
+    pub pid: Option<u64>,
+    /// Of the node, as it says.
+    pub groups: Vec<Value>,
+    pub restarts: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub hosts: Vec<HostStatus>,
+}
+
+const TIMEOUT: Duration = Duration::from_millis(700);
+
+impl Status {
+    pub fn gather(region: &Region) -> Status {
+        let hosts = std::thread::scope(|scope| {
+            let asked: Vec<_> = region.hosts.iter().map(|host| scope.spawn(move || ask(region, host))).collect();
+            asked
+                .into_iter()
+                .map(|thread| match thread.join() {
+                    Ok(status) => status,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        });
+        Status { hosts }
+    }
+
+    /// `(host, group)` of all leaders of groups whose description begins so.
+    pub fn leaders(&self, what: &str) -> Vec<(String, Value)> {
+        self.hosts
+            .iter()
+            .flat_map(|host| host.groups.iter().map(move |group| (host, group)))
+            .filter(|(host, group)| {
+                let named = group["what"].as_str().is_some_and(|w| {
+                    w.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+                });
+                named && group["leader"].as_str() == Some(&host.name)
+            })
+            .map(|(host, group)| (host.name.clone(), group.clone()))
+            .collect()
+    }
+
+    pub fn table(&self) -> String {
+        let mut out = format!("{:<18} {:<6} {:<9} {:>8}  {:<28} WHY\n", "HOST", "ZONE", "STATE", "PID", "LEADS / FOLLOWS");
+        for host in &self.hosts {
+            let state = match (host.up, host.ready) {
+                (false, _) => "down",
+                (true, false) => "not ready",
+                (true, true) => "ready",
+            };
+            let leads = host.groups.iter().filter(|g| g["leader"].as_str() == Some(&host.name)).count();
+            let stopped = host.groups.iter().filter(|g| g["role"] == "stopped").count();
+            let mut roles = if host.groups.is_empty() {
+                String::new()
+            } else {
+                format!("{leads} / {}", host.groups.len() - leads)
+            };
+            if stopped > 0 {
+                let _ = write!(roles, " ({stopped} stopped)");
+            }
+            let pid = host.pid.map(|p| p.to_string()).unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "{:<18} {:<6} {:<9} {:>8}  {:<28} {}",
+                host.name,
+                host.zone.as_deref().unwrap_or("-"),
+                state,
+                pid,
+                roles,
+                host.reason.as_deref().unwrap_or("")
+            );
+        }
+        let mut groups: Vec<(String, String, u64)> = self
+            .hosts
+            .iter()
+            .flat_map(|h| &h.groups)
+            .filter_map(|g| {
+                let leader = g["leader"].as_str().unwrap_or("nobody").to_owned();
+                Some((g["what"].as_str()?.to_owned(), leader, g["term"].as_u64()?))
+            })
+            .collect();
+        // The newest term knows best who leads.
+        groups.sort_by(|a, b| (&a.0, b.2).cmp(&(&b.0, a.2)));
+        groups.dedup_by(|a, b| a.0 == b.0);
+        if !groups.is_empty() {
+            let _ = writeln!(out, "\n{:<42} {:<18} TERM", "GROUP", "LEADER");
+            for (what, leader, term) in groups.iter().take(40) {
+                let _ = writeln!(out, "{what:<42} {leader:<18} {term}");
+            }
+            if groups.len() > 40 {
+                let _ = writeln!(out, "… and {} more", groups.len() - 40);
+            }
+        }
+        out
+    }
+}
+
+fn ask(region: &Region, host: &crate::Host) -> HostStatus {
+    let mut status = HostStatus {
+        name: host.name.to_string(),
+        zone: host.zone.as_ref().map(ToString::to_string),
+        up: region.driver.is_up(host),
+        ready: false,
+        reason: None,
+        pid: None,
+        groups: Vec::new(),
+        restarts: None,
+    };
+    let page = |port, path: &str| {
+        let (_, body) = pages::get(region.driver.page(host, port)?, path, TIMEOUT).ok()?;
+        serde_json::from_str::<Value>(&body).ok()
+    };
+    match page(METRICS_PORT, "/status") {
+        Some(node) => {
+            status.ready = node["ready"].as_bool().unwrap_or(false);
+            status.reason = node["reason"].as_str().map(str::to_owned);
+            status.pid = node["pid"].as_u64();
+            status.groups = node["groups"].as_array().cloned().unwrap_or_default();
+        }
+        None if status.up => status.reason = Some("no answer".to_owned()),
+        None => status.reason = Some("not running".to_owned()),
+    }
+    if let Some(agent) = page(AGENT_PORT, "/status") {
+        status.restarts = agent["restarts"].as_u64();
+    }
+    status
+}

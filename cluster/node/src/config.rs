@@ -1,0 +1,60 @@
+//! The settings that every node has.
+
+use crate::source::{Named, Source};
+use breakwater_types::{AccountId, NodeName, Region, SharedClock, SystemClock, Zone};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug)]
+pub struct Common {
+    pub name: NodeName,
+    pub zone: Option<Zone>,
+    pub region: Region,
+    pub account: AccountId,
+    /// The host's own address; all its ports are bound to it.
+    pub address: IpAddr,
+    pub rpc_port: u16,
+    pub metrics_port: u16,
+    pub data_dir: PathBuf,
+    pub identity_dir: PathBuf,
+    pub run_dir: PathBuf,
+    /// Control nodes' internal addresses.
+    pub control: Vec<Named>,
+    /// Control nodes' joining addresses.
+    pub join: Vec<Named>,
+    pub clock_offset_s: i64,
+    pub faults: String,
+    pub log: String,
+    pub drain_ms: u64,
+}
+
+impl Common {
+    pub fn read(source: &mut Source) -> Self {
+        Common {
+            name: source.required("name", "this host's name, as dynamo-node-b1"),
+            zone: source.optional("zone", "availability zone, as az-b"),
+            region: source.required("region", "the region's name"),
+            account: source.required("account", "twelve digits"),
+            address: source.required("address", "this host's address"),
+            rpc_port: source.or("rpc_port", 7400, "calls between nodes"),
+            metrics_port: source.or("metrics_port", 9400, "metrics and health"),
+            data_dir: source.required("data_dir", "what this node stores"),
+            identity_dir: source.required("identity_dir", "certificates and keys"),
+            run_dir: source.required("run_dir", "admin socket"),
+            control: source.or("control", vec![], "control nodes, as name=address:port,…"),
+            join: source.or("join", vec![], "control nodes' joining ports, as name=address:port,…"),
+            clock_offset_s: source.or("clock_offset_s", 0, "tests: moves this node's clock"),
+            faults: source.or("faults", String::new(), "tests: fault plan, see breakwater_types::faults"),
+            log: source.or("log", "info".to_owned(), "log filter, as info,openraft=warn"),
+            drain_ms: source.or("drain_ms", 5_000, "bound of a graceful stop"),
+        }
+    }
+
+    pub fn at(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.address, port)
+    }
+
+    pub fn clock(&self) -> SharedClock {
+        SystemClock::with_offset_s(self.clock_offset_s)
+    }
+}

@@ -1,0 +1,117 @@
+//! Connections in, connections on.
+
+use crate::backend::{Backend, Backends};
+use breakwater_net::{Listener, Stream};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// A front door that doesn't take a connection in this time is passed over.
+const CONNECT_MAX: Duration = Duration::from_millis(300);
+/// How long a client waits while no front door takes its connection.
+const SEARCH_MAX: Duration = Duration::from_secs(3);
+const BUFFER_BYTES: usize = 16 << 10;
+
+#[derive(Clone, Default)]
+pub struct Metrics {
+    open: Gauge,
+    forwarded: Counter,
+    retried: Counter,
+    failed: Counter,
+    cut: Counter,
+}
+
+impl Metrics {
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("edge_connections_open", "Connections forwarded now", self.open.clone());
+        registry.register("edge_connections", "Connections forwarded", self.forwarded.clone());
+        registry.register("edge_connect_retries", "Front doors that didn't take a connection", self.retried.clone());
+        registry.register("edge_connect_failures", "Connections that no front door took", self.failed.clone());
+        registry.register("edge_connections_cut", "Connections ended because their front door died", self.cut.clone());
+    }
+}
+
+pub struct Forwarder {
+    pub backends: Arc<Backends>,
+    pub metrics: Metrics,
+    pub open_max: usize,
+}
+
+/// Counts a connection of a front door while it lives.
+struct Open(Arc<Backend>, Gauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.1.dec();
+    }
+}
+
+impl Forwarder {
+    pub async fn run(self: Arc<Self>, listener: Listener) {
+        let room = Arc::new(Semaphore::new(self.open_max));
+        loop {
+            // At the bound further clients wait in the kernel's queue.
+            let Ok(permit) = room.clone().acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((client, _)) => {
+                    let this = self.clone();
+                    tokio::spawn(async move {
+                        this.forward(client).await;
+                        drop(permit);
+                    });
+                }
+                Err(e) => {
+                    tracing::warn!(error = %e, "can't accept connections");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Option<(Stream, Arc<Backend>)> {
+        let deadline = tokio::time::Instant::now() + SEARCH_MAX;
+        loop {
+            for backend in self.backends.order() {
+                match tokio::time::timeout(CONNECT_MAX, breakwater_net::connect(backend.address)).await {
+                    Ok(Ok(stream)) if *backend.alive().borrow() => return Some((stream, backend)),
+                    // It takes connections though it doesn't answer questions: starting, or paused.
+                    Ok(Ok(_)) => {}
+                    Ok(Err(_)) | Err(_) => backend.suspect(),
+                }
+                self.metrics.retried.inc();
+            }
+            if tokio::time::Instant::now() > deadline {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn forward(&self, mut client: Stream) {
+        let Some((mut server, backend)) = self.connect().await else {
+            self.metrics.failed.inc();
+            return;
+        };
+        backend.open.fetch_add(1, Ordering::Relaxed);
+        self.metrics.open.inc();
+        self.metrics.forwarded.inc();
+        let open = Open(backend, self.metrics.open.clone());
+        let mut alive = open.0.alive();
+        tokio::select! {
+            copied = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER_BYTES, BUFFER_BYTES) => {
+                if let Err(e) = copied {
+                    tracing::debug!(error = %e, "a connection ended");
+                }
+            }
+            // The client's own retry finds another front door.
+            _ = alive.wait_for(|alive| !*alive) => {
+                self.metrics.cut.inc();
+            }
+        }
+    }
+}
