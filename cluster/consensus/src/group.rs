@@ -9,6 +9,7 @@ use breakwater_transport::Transport;
 use breakwater_types::{GroupId, NodeName};
 use bytes::Bytes;
 use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::impls::ProgressResponder;
 use openraft::raft::linearizable_read::LinearizerOption;
@@ -104,14 +105,14 @@ impl Group {
     }
 
     fn hint_of(&self, leader: Option<&Member>) -> LeaderHint {
-        let metrics = self.raft.metrics().borrow().clone();
+        let metrics = self.raft.metrics().borrow_watched().clone();
         LeaderHint { leader: leader.map(|m| m.name.clone()), term: metrics.current_term }
     }
 
     /// Who leads, as far as this replica knows.
     pub fn leader(&self) -> LeaderHint {
         let receiver = self.raft.metrics();
-        let metrics = receiver.borrow();
+        let metrics = receiver.borrow_watched();
         let leader = metrics.current_leader.and_then(|id| {
             metrics.membership_config.membership().get_node(&id).map(|member| member.name.clone())
         });
@@ -188,6 +189,10 @@ impl Group {
         }
     }
 
+    pub fn is_awake(&self) -> bool {
+        !self.resting.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn idle(&self) -> Duration {
         self.born.elapsed().saturating_sub(Duration::from_millis(self.touched_ms.load(Ordering::Relaxed)))
     }
@@ -209,7 +214,7 @@ impl Group {
     pub fn status(&self) -> GroupStatus {
         let hint = self.leader();
         let receiver = self.raft.metrics();
-        let metrics = receiver.borrow();
+        let metrics = receiver.borrow_watched();
         let stopped = metrics.running_state.as_ref().err().map(ToString::to_string);
         let role = match metrics.state {
             _ if stopped.is_some() => "stopped",
@@ -234,14 +239,14 @@ impl Group {
     /// The voters by name, in no particular order.
     pub fn members(&self) -> Vec<NodeName> {
         let receiver = self.raft.metrics();
-        let metrics = receiver.borrow();
+        let metrics = receiver.borrow_watched();
         metrics.membership_config.membership().nodes().map(|(_, member)| member.name.clone()).collect()
     }
 
     /// As [`Group::members`], with their Raft ids.
     pub fn member_ids(&self) -> BTreeMap<u64, NodeName> {
         let receiver = self.raft.metrics();
-        let metrics = receiver.borrow();
+        let metrics = receiver.borrow_watched();
         metrics.membership_config.membership().nodes().map(|(id, member)| (*id, member.name.clone())).collect()
     }
 
@@ -271,7 +276,7 @@ impl Group {
             .ok_or_else(|| format!("{to} is not a member"))?;
         let caught_up = {
             let receiver = self.raft.metrics();
-            let metrics = receiver.borrow();
+            let metrics = receiver.borrow_watched();
             let last = metrics.last_log_index;
             metrics.replication.as_ref().and_then(|r| r.get(&id)?.as_ref().map(|l| l.index)).or(None) >= last
         };
@@ -319,7 +324,7 @@ impl Group {
         let me = self.transport.name().clone();
         let (term, last, settled) = {
             let receiver = self.raft.metrics();
-            let metrics = receiver.borrow();
+            let metrics = receiver.borrow_watched();
             let last = metrics.last_log_index;
             let applied = metrics.last_applied.as_ref().map(|id| id.index);
             let replicated = metrics.replication.as_ref().is_some_and(|r| {

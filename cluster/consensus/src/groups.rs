@@ -13,7 +13,7 @@ use breakwater_types::{GroupId, NodeKind, NodeName, RaftNodeId};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use openraft::config::SnapshotPolicy;
+use openraft::SnapshotPolicy;
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
 use std::io;

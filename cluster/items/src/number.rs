@@ -34,8 +34,6 @@ const POWERS_OF_TEN: [u128; 39] = {
 /// Why a text or a result is no DynamoDB number; the display is AWS's message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
-    #[error("The parameter cannot be converted to a numeric value")]
-    Empty,
     #[error("The parameter cannot be converted to a numeric value: {0}")]
     NotNumeric(String),
     #[error("Attempting to store more than 38 significant digits in a Number")]
@@ -44,6 +42,18 @@ pub enum NumberError {
     Overflow,
     #[error("Number underflow. Attempting to store a number with magnitude smaller than supported range")]
     Underflow,
+}
+
+impl NumberError {
+    /// AWS's older wording, which some operations still use: see [`crate::json::ValueError::older_message`].
+    pub fn older_message(&self) -> String {
+        match self {
+            NumberError::NotNumeric(text) if text.is_empty() => {
+                "The parameter cannot be converted to a numeric value".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 /// `coefficient` × 10^`exponent`, canonical: the coefficient doesn't end in a zero digit, and zero is
@@ -266,10 +276,10 @@ impl Number {
         out.push(flip);
     }
 
-    /// Reads what [`Number::encode_ordered`] wrote from the start of `bytes`; the number and how many bytes it took.
-    pub fn decode_ordered(bytes: &[u8]) -> Option<(Number, usize)> {
+    /// Reads what [`Number::encode_ordered`] wrote from the start of `bytes`; the number and the bytes after it.
+    pub fn decode_ordered(bytes: &[u8]) -> Option<(Number, &[u8])> {
         let flip = match *bytes.first()? {
-            CLASS_ZERO => return Some((Number::ZERO, 1)),
+            CLASS_ZERO => return Some((Number::ZERO, &bytes[1..])),
             CLASS_POSITIVE => 0,
             CLASS_NEGATIVE => 0xff,
             _ => return None,
@@ -299,7 +309,7 @@ impl Number {
             return None;
         }
         let exponent = leading - digits as i32 + 1;
-        Some((Number::from_parts(flip != 0, exponent as i16, coefficient)?, at))
+        Some((Number::from_parts(flip != 0, exponent as i16, coefficient)?, &bytes[at..]))
     }
 }
 
@@ -379,14 +389,11 @@ impl FromStr for Number {
 
     /// Accepts a sign, digits with at most one point, and an exponent; no spaces, no NaN, no infinity.
     fn from_str(text: &str) -> Result<Number, NumberError> {
-        if text.is_empty() {
-            return Err(NumberError::Empty);
-        }
         let not_numeric = || NumberError::NotNumeric(text.to_owned());
         let bytes = text.as_bytes();
-        let (negative, bytes) = match bytes[0] {
-            b'-' => (true, &bytes[1..]),
-            b'+' => (false, &bytes[1..]),
+        let (negative, bytes) = match bytes.first() {
+            Some(b'-') => (true, &bytes[1..]),
+            Some(b'+') => (false, &bytes[1..]),
             _ => (false, bytes),
         };
 
@@ -430,16 +437,17 @@ impl FromStr for Number {
             None if at < bytes.len() => return Err(not_numeric()),
             None => 0,
         };
-        if digits == 0 {
-            return Ok(Number::ZERO);
-        }
         let exponent = exponent.saturating_add(zeros_pending as i64).saturating_sub(places_after_point as i64);
-        let leading = exponent.saturating_add(digits as i64 - 1);
+        // AWS checks the range of a zero too, by the exponent that it is written with.
+        let leading = exponent.saturating_add((digits as i64 - 1).max(0));
         if leading > i64::from(EXPONENT_MAX) {
             return Err(NumberError::Overflow);
         }
         if leading < i64::from(EXPONENT_MIN) {
             return Err(NumberError::Underflow);
+        }
+        if digits == 0 {
+            return Ok(Number::ZERO);
         }
         if digits > u64::from(DIGITS_MAX) {
             return Err(NumberError::TooPrecise);
@@ -448,18 +456,13 @@ impl FromStr for Number {
     }
 }
 
-/// The digits after an `e`, saturating far outside the range; `None` where they aren't an integer.
+/// The digits after an `e`; `None` where they aren't an integer, or, as with AWS, one past 64 bits.
 fn parse_exponent(written: &[u8]) -> Option<i64> {
-    let (negative, digits) = match written.split_first()? {
-        (b'-', rest) => (true, rest),
-        (b'+', rest) => (false, rest),
-        _ => (false, written),
-    };
+    let digits = written.strip_prefix(b"+").or_else(|| written.strip_prefix(b"-")).unwrap_or(written);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let magnitude = digits.iter().fold(0i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(1 << 40));
-    Some(if negative { -magnitude } else { magnitude })
+    std::str::from_utf8(written).ok()?.parse().ok()
 }
 
 impl Ord for Number {
@@ -510,3 +513,6 @@ impl From<usize> for Number {
         Number::from(value as u64)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::number::Number;
 use crate::value::{AttributeValue, Item, NESTING_MAX};
 
-/// The format that [`StoredItem::encode`] writes.
+/// The format that [`encode`] writes.
 pub const FORMAT_VERSION: u8 = 1;
 
 const HEADER_LEN: usize = 1 + 8 + 8;
@@ -65,22 +65,15 @@ pub struct StoredItem {
     pub item: Item,
 }
 
-impl StoredItem {
-    pub fn encode(&self) -> Vec<u8> {
-        encode_item(self.version, self.hlc, &self.item)
-    }
-
-    pub fn decode(bytes: &[u8]) -> Result<StoredItem, StoredError> {
-        let (version, hlc) = decode_header(bytes)?;
-        let mut reader = Reader { rest: &bytes[HEADER_LEN..] };
-        let item = reader.attributes(NESTING_MAX)?;
-        reader.finish()?;
-        Ok(StoredItem { version, hlc, item })
-    }
+pub fn decode(bytes: &[u8]) -> Result<StoredItem, StoredError> {
+    let (version, hlc) = decode_header(bytes)?;
+    let mut reader = Reader { rest: &bytes[HEADER_LEN..] };
+    let item = reader.attributes(NESTING_MAX)?;
+    reader.finish()?;
+    Ok(StoredItem { version, hlc, item })
 }
 
-/// [`StoredItem::encode`] without taking the item.
-pub fn encode_item(version: u64, hlc: u64, item: &Item) -> Vec<u8> {
+pub fn encode(version: u64, hlc: u64, item: &Item) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_LEN + item.len() * 32);
     out.push(FORMAT_VERSION);
     out.extend_from_slice(&version.to_be_bytes());
@@ -312,3 +305,6 @@ impl<'a> Reader<'a> {
 
 /// Elements for which room is made before they are seen; more than that must prove itself by being there.
 const PREALLOCATED_MAX: usize = 64;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -18,6 +18,7 @@ mod machine;
 pub mod mirror;
 pub mod model;
 pub mod service;
+pub mod records;
 mod state;
 
 pub use client::{MetaClient, MetaError};

@@ -51,7 +51,7 @@ impl MetaMachine {
 }
 
 fn corrupt(what: &str) -> StorageError {
-    StorageError::Corrupt { what: format!("the control store's {what} can't be read") }
+    StorageError::Corrupt { place: "control store".to_owned(), what: format!("its {what} can't be read") }
 }
 
 fn kind_range(prefix: &KeyPrefix, kind: u8) -> KeyRange {

@@ -2,7 +2,7 @@
 
 use crate::model::{Command, Compare, Entry, Event, LeaseId, Op, OpResponse, Reply, Revision, Txn, TxnOutcome};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Limits of one transaction, so that a log entry stays small.
 const OPS_MAX: usize = 1_024;

@@ -16,7 +16,7 @@ const SEGMENT_BYTES: u64 = 64 << 10;
 
 /// Under this disk the end of the process is a loss of power; a copy of the files is what is left then.
 #[test]
-fn what_is_held_back_dies_with_the_process_and_nothing_else_does() {
+fn what_is_held_back_dies_with_the_process_and_a_skipped_fsync_shows() {
     let dir = TempDir::new();
     let options = || LogOptions { disk: Arc::new(HeldBackDisk), ..LogOptions::new(support::provider(&dir)) };
     let log = LogStore::open(&dir.path().join("log"), options()).unwrap();

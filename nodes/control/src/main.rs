@@ -1,1 +1,19 @@
-fn main() {}
+//! `control-node`: the region's front door and the control plane.
+
+mod credentials;
+mod join;
+mod node;
+mod settings;
+mod tables;
+
+use breakwater_node::{run, settings as read_settings};
+use settings::Settings;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let settings = match read_settings("control-node", Settings::read) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    run("control-node", &settings.common.clone(), |shutdown| node::run(settings, shutdown))
+}

@@ -2,8 +2,9 @@
 
 use crate::rpc::PartitionError;
 use breakwater_items::key::{self, PrimaryKey};
-use breakwater_items::schema::{IndexProjection, KeyType, LocalIndex, TableSchema};
-use breakwater_items::{AttributeValue, Item, size, stored};
+use breakwater_items::schema::{IndexProjection, LocalIndex, TableSchema};
+use breakwater_items::stored::{self, StoredItem};
+use breakwater_items::{AttributeValue, Item, size};
 use bytes::Bytes;
 
 /// An item as it stands in the store.
@@ -21,6 +22,11 @@ impl Current {
         let size_bytes = size::item_size(&stored.item);
         Ok(Current { version: stored.version, item: stored.item, size_bytes })
     }
+}
+
+/// The stored form of an item or of an index entry.
+pub fn encode(version: u64, hlc: u64, item: &Item) -> Bytes {
+    Bytes::from(stored::encode(version, hlc, item))
 }
 
 fn invalid(message: impl ToString) -> PartitionError {
@@ -46,13 +52,6 @@ pub fn collection_key_length(key: &PrimaryKey) -> usize {
     16 + key::encode_component(&key.hash).len()
 }
 
-pub fn has_type(value: &AttributeValue, key_type: KeyType) -> bool {
-    matches!(
-        (value, key_type),
-        (AttributeValue::S(_), KeyType::S) | (AttributeValue::N(_), KeyType::N) | (AttributeValue::B(_), KeyType::B)
-    )
-}
-
 /// Which request brought a value that an index can't hold: AWS says it in other words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -65,7 +64,7 @@ pub fn check_index_keys(schema: &TableSchema, item: &Item, origin: Origin) -> Re
     for index in &schema.local_indexes {
         let attribute = &index.range;
         let Some(value) = item.get(&attribute.name) else { continue };
-        if !has_type(value, attribute.key_type) {
+        if !attribute.key_type.matches(value) {
             return Err(PartitionError::Validation(match origin {
                 Origin::Put => format!(
                     "One or more parameter values were invalid: Type mismatch for Index Key {} Expected: {} Actual: {} \

@@ -3,25 +3,22 @@
 //! Called with the latch of the key held, and under a confirmed leadership (see [`super::latches`]). Nothing is
 //! changed here: the outcome is an answer, and effects to replicate where there are any.
 
-use super::answer;
 use super::command::{Change, Effects, Indexed};
+use super::current::{self, Current, Origin};
 use super::index_entries::{self, IndexedWrite};
 use super::journal::hlc_ms;
-use super::layout;
-use super::shape::{self, Current};
-use super::{Partition, storage_error};
+use super::{Partition, answer, layout, storage_error};
 use crate::rpc::{ItemWrite, PartitionError, ReturnValues, WriteAction, WriteDone};
 use breakwater_consensus::KeyPrefix;
-use breakwater_items::Item;
-use breakwater_items::expression::Updated;
-use breakwater_items::key::PrimaryKey;
+use breakwater_items::expression::{Update, UpdatedPaths};
+use breakwater_items::key::{self, PrimaryKey};
+use breakwater_items::{AttributeValue, Item, size};
 use bytes::Bytes;
+use std::borrow::Cow;
 
-/// 400 KB: attribute names and values, as AWS counts them.
-pub const ITEM_BYTES_MAX: usize = 400 * 1024;
 /// Items and index entries of one partition key, in a table with local indexes.
 pub const COLLECTION_BYTES_MAX: u64 = 10 << 30;
-/// A retry this much younger than what was forgotten is still told that nothing is known: between two nodes, times
+/// A retry this much younger than what was forgotten is still told that nothing is known: the times of two nodes
 /// are not better than that.
 const FORGOTTEN_MARGIN_MS: u64 = 1_000;
 
@@ -31,60 +28,75 @@ pub struct Evaluated {
     /// Good once the effects are applied.
     pub done: WriteDone,
     /// Absent: nothing to replicate, the answer is good as it is. Either the request was applied before, or it
-    /// deletes what isn't there.
+    /// removes what isn't there.
     pub effects: Option<Effects>,
+}
+
+/// What the steps of an evaluation share.
+struct Target {
+    primary: PrimaryKey,
+    hash: u128,
+    /// Item key.
+    key: Bytes,
+    hlc: u64,
+    item_version: u64,
 }
 
 impl Partition {
     /// Which key a write needs the latch of; refuses one that isn't of this partition.
     pub fn latch_key(&self, write: &ItemWrite) -> Result<Bytes, PartitionError> {
-        self.item_key(&self.primary_key(write)?)
+        let primary = self.primary_key(write)?;
+        Ok(Bytes::from(key::item_key(self.hash_of(&primary)?, &primary)))
     }
 
-    fn primary_key(&self, write: &ItemWrite) -> Result<PrimaryKey, PartitionError> {
+    fn primary_key<'w>(&self, write: &'w ItemWrite) -> Result<Cow<'w, PrimaryKey>, PartitionError> {
         match &write.action {
-            WriteAction::Put { item } => shape::key_of_item(self.schema(), item),
-            WriteAction::Update { key, .. } | WriteAction::Delete { key } => Ok(key.clone()),
+            WriteAction::Put { item } => Ok(Cow::Owned(current::key_of_item(self.schema(), item)?)),
+            WriteAction::Update { key, .. } | WriteAction::Delete { key } => {
+                current::check_key(self.schema(), key)?;
+                Ok(Cow::Borrowed(key))
+            }
         }
     }
 
     /// Evaluates a write. Deterministic but for the hybrid time that it takes.
     pub fn evaluate(&self, prefix: &KeyPrefix, write: &ItemWrite, now_ms: i64) -> Result<Evaluated, PartitionError> {
-        let primary = self.primary_key(write)?;
-        let key = self.item_key(&primary)?;
-        if let Some(remembered) = self.machine.remembered(write.request_id) {
-            let done = answer::decode(&remembered)
-                .map_err(|e| PartitionError::Unknown(format!("done before, but the answer can't be read: {e}")))?;
+        let primary = self.primary_key(write)?.into_owned();
+        let hash = self.hash_of(&primary)?;
+        if let Some(done) = self.remembered(write.request_id)? {
             return Ok(Evaluated { done, effects: None });
         }
         let hlc = self.machine.next_hlc(now_ms);
         self.refuse_forgotten(write, hlc)?;
 
+        let key = Bytes::from(key::item_key(hash, &primary));
         let stored = self.machine.store().get(&layout::item(prefix, &key)).map_err(storage_error)?;
-        let current = stored.map(Current::open).transpose()?;
+        let old = stored.as_ref().map(Current::read).transpose()?;
         if let Some(condition) = &write.condition {
-            let item = current.as_ref().map(Current::item).transpose()?;
-            if !shape::holds(condition, item)? {
+            let item = old.as_ref().map(|old| &old.item);
+            if !condition.evaluate(item).map_err(|e| PartitionError::Validation(e.to_string()))? {
                 let item = item.filter(|_| write.return_on_condition_failure).cloned();
                 return Err(PartitionError::ConditionalCheckFailed { item });
             }
         }
-        let (new, touched) = self.next_item(write, &primary, current.as_ref())?;
-        let old_size = current.as_ref().map(Current::size_bytes);
-        let new_size = new.as_ref().map(shape::size_bytes);
-        self.refuse_oversized(write, new_size)?;
+        let item_version = old.as_ref().map_or(0, |old| old.version).saturating_add(1);
+        let target = Target { primary, hash, key, hlc, item_version };
+        let (new, updated) = self.next_item(write, &target.primary, old.as_ref())?;
+        let new_size = new.as_ref().map(|item| size::item_size(item));
+        let old_size = old.as_ref().map(|old| old.size_bytes);
+        if new_size.is_some_and(|size| size > size::ITEM_BYTES_MAX) {
+            return Err(oversized(&write.action));
+        }
         let mut done = WriteDone {
-            attributes: attributes(write.return_values, current.as_ref(), new.as_ref(), touched.as_ref())?,
+            attributes: attributes(write.return_values, old.as_ref(), new.as_deref(), updated.as_ref()),
             old_size_bytes: old_size.map(|size| size as u32),
             new_size_bytes: new_size.map(|size| size as u32),
-            indexes: Vec::new(),
-            collection_size_bytes: None,
+            ..WriteDone::default()
         };
-
-        let item_version = current.as_ref().map_or(0, Current::version) + 1;
-        let value = new.as_ref().map(|item| shape::encode_item(item, item_version, hlc));
-        let indexed = self.index(prefix, write, &key, current.as_ref(), new.as_ref(), &mut done, (item_version, hlc))?;
-        let change = match (&current, value) {
+        let bytes_delta = new_size.unwrap_or(0) as i64 - old_size.unwrap_or(0) as i64;
+        let indexed = self.indexed(prefix, write, &target, (old.as_ref(), new.as_deref()), bytes_delta, &mut done)?;
+        let value = new.map(|item| current::encode(item_version, hlc, &item));
+        let change = match (&old, value) {
             (None, None) => return Ok(Evaluated { done, effects: None }),
             (None, Some(value)) => Change::Insert(value),
             (Some(_), Some(value)) => Change::Modify(value),
@@ -94,9 +106,9 @@ impl Partition {
             request_id: write.request_id,
             hlc,
             item_version,
-            key,
+            key: target.key,
             change,
-            bytes_delta: new_size.unwrap_or(0) as i64 - old_size.unwrap_or(0) as i64,
+            bytes_delta,
             indexed,
             answer: answer::encode(&done),
         };
@@ -105,80 +117,84 @@ impl Partition {
 
     /// A retry of something that may have been applied before what we remember.
     fn refuse_forgotten(&self, write: &ItemWrite, now_hlc: u64) -> Result<(), PartitionError> {
-        if write.age_ms == 0 {
+        let forgotten_hlc = self.machine.forgotten_hlc();
+        if write.age_ms == 0 || forgotten_hlc == 0 {
             return Ok(());
         }
         let first_sent_ms = hlc_ms(now_hlc).saturating_sub(u64::from(write.age_ms));
-        let forgotten_ms = hlc_ms(self.machine.forgotten_hlc());
-        if first_sent_ms <= forgotten_ms.saturating_add(FORGOTTEN_MARGIN_MS) && forgotten_ms > 0 {
+        if first_sent_ms <= hlc_ms(forgotten_hlc).saturating_add(FORGOTTEN_MARGIN_MS) {
             return Err(PartitionError::Unknown("the retry is older than what is remembered".to_owned()));
         }
         Ok(())
     }
 
-    fn next_item(
+    fn next_item<'w>(
         &self,
-        write: &ItemWrite,
+        write: &'w ItemWrite,
         primary: &PrimaryKey,
-        current: Option<&Current>,
-    ) -> Result<(Option<Item>, Option<Updated>), PartitionError> {
+        old: Option<&Current>,
+    ) -> Result<(Option<Cow<'w, Item>>, Option<UpdatedPaths>), PartitionError> {
         match &write.action {
             WriteAction::Put { item } => {
-                shape::check_index_keys(self.schema(), item, shape::Origin::Put)?;
-                Ok((Some(item.clone()), None))
+                current::check_index_keys(self.schema(), item, Origin::Put)?;
+                Ok((Some(Cow::Borrowed(item)), None))
             }
             WriteAction::Delete { .. } => Ok((None, None)),
             WriteAction::Update { update, .. } => {
-                let before = match current {
-                    Some(current) => current.item()?.clone(),
-                    None => shape::item_of_key(self.schema(), primary),
-                };
-                let updated = shape::update(update, before)?;
-                shape::check_key_unchanged(self.schema(), primary, &updated.item)?;
-                shape::check_index_keys(self.schema(), &updated.item, shape::Origin::Update)?;
-                Ok((Some(updated.item.clone()), Some(updated)))
+                let (item, updated) = self.updated(update, primary, old)?;
+                Ok((item.map(Cow::Owned), Some(updated)))
             }
         }
     }
 
-    fn refuse_oversized(&self, write: &ItemWrite, new_size: Option<usize>) -> Result<(), PartitionError> {
-        if new_size.is_none_or(|size| size <= ITEM_BYTES_MAX) {
-            return Ok(());
+    fn updated(
+        &self,
+        update: &Update,
+        primary: &PrimaryKey,
+        old: Option<&Current>,
+    ) -> Result<(Option<Item>, UpdatedPaths), PartitionError> {
+        let invalid = |e: &dyn std::fmt::Display| PartitionError::Validation(e.to_string());
+        // The front has refused this too; an item stored under a key that isn't its own would be lost.
+        update.check_keys(&self.schema().key).map_err(|e| invalid(&e))?;
+        let mut item = match old {
+            Some(old) => old.item.clone(),
+            None => primary.to_item(&self.schema().key),
+        };
+        let updated = update.apply(&mut item, old.is_some()).map_err(|e| invalid(&e))?;
+        if old.is_none() && !update.creates_item() {
+            return Ok((None, updated));
         }
-        Err(PartitionError::Validation(
-            match write.action {
-                WriteAction::Update { .. } => "Item size to update has exceeded the maximum allowed size",
-                WriteAction::Put { .. } | WriteAction::Delete { .. } => {
-                    "Item size has exceeded the maximum allowed size"
-                }
-            }
-            .to_owned(),
-        ))
+        current::check_index_keys(self.schema(), &item, Origin::Update)?;
+        if item.values().any(AttributeValue::nests_too_deep) {
+            return Err(PartitionError::Validation("Nesting Levels have exceeded supported limits".to_owned()));
+        }
+        Ok((Some(item), updated))
     }
 
     /// Changes of index entries and the size of the collection, for a table with local indexes.
-    #[expect(clippy::too_many_arguments, reason = "one step of `evaluate`, cut out for its length")]
-    fn index(
+    fn indexed(
         &self,
         prefix: &KeyPrefix,
         write: &ItemWrite,
-        key: &Bytes,
-        current: Option<&Current>,
-        new: Option<&Item>,
+        target: &Target,
+        (old, new): (Option<&Current>, Option<&Item>),
+        bytes_delta: i64,
         done: &mut WriteDone,
-        stamp: (u64, u64),
     ) -> Result<Option<Indexed>, PartitionError> {
         if self.schema().local_indexes.is_empty() {
             return Ok(None);
         }
-        let old = current.map(Current::item).transpose()?;
-        let IndexedWrite { entries, writes } = index_entries::changes(self, old, new, stamp)?;
+        let stamp = (target.item_version, target.hlc);
+        let old = old.map(|old| &old.item);
+        let IndexedWrite { entries, writes } =
+            index_entries::changes(self.schema(), target.hash, &target.primary, old, new, stamp)?;
         done.indexes = writes;
-        let collection_key_length = shape::collection_key_length(self.schema(), key)?;
-        let before = self.machine.collection_bytes(prefix, &key[..collection_key_length]).map_err(storage_error)?;
-        let sizes = i64::from(done.new_size_bytes.unwrap_or(0)) - i64::from(done.old_size_bytes.unwrap_or(0));
-        let delta = entries.iter().fold(sizes, |sum, entry| sum.saturating_add(entry.bytes_delta));
+        let collection_key_length = current::collection_key_length(&target.primary);
+        let collection_key = &target.key[..collection_key_length];
+        let before = self.machine.collection_bytes(prefix, collection_key).map_err(storage_error)?;
+        let delta = entries.iter().fold(bytes_delta, |sum, entry| sum.saturating_add(entry.bytes_delta));
         let after = before.saturating_add_signed(delta);
+        // Other keys of the collection may be in flight: as at AWS, the limit may be overrun by a little.
         if delta > 0 && after > self.settings.collection_bytes_max {
             return Err(PartitionError::ItemCollectionSizeLimitExceeded);
         }
@@ -189,19 +205,28 @@ impl Partition {
     }
 }
 
-/// What ReturnValues asks for.
+fn oversized(action: &WriteAction) -> PartitionError {
+    let message = match action {
+        WriteAction::Update { .. } => "Item size to update has exceeded the maximum allowed size",
+        WriteAction::Put { .. } | WriteAction::Delete { .. } => "Item size has exceeded the maximum allowed size",
+    };
+    PartitionError::Validation(message.to_owned())
+}
+
+/// What ReturnValues asks for; AWS sends no empty attributes.
 fn attributes(
     wanted: ReturnValues,
-    current: Option<&Current>,
+    old: Option<&Current>,
     new: Option<&Item>,
-    updated: Option<&Updated>,
-) -> Result<Option<Item>, PartitionError> {
+    updated: Option<&UpdatedPaths>,
+) -> Option<Item> {
+    let old = old.map(|old| &old.item);
     let attributes = match wanted {
         ReturnValues::None => None,
-        ReturnValues::AllOld => current.map(Current::item).transpose()?.cloned(),
+        ReturnValues::AllOld => old.cloned(),
         ReturnValues::AllNew => new.cloned(),
-        ReturnValues::UpdatedOld => updated.map(|updated| updated.old.clone()),
-        ReturnValues::UpdatedNew => updated.map(|updated| updated.new.clone()),
+        ReturnValues::UpdatedOld => updated.zip(old).map(|(updated, old)| updated.project(old)),
+        ReturnValues::UpdatedNew => updated.zip(new).map(|(updated, new)| updated.project(new)),
     };
-    Ok(attributes.filter(|item| !item.is_empty()))
+    attributes.filter(|item| !item.is_empty())
 }

@@ -6,11 +6,11 @@
 //! where the write touches nothing that the index holds.
 
 use super::command::{EntryChange, EntryValue, IndexChange};
-use super::current::{projected, projects_all};
+use super::current::{encode, projected, projects_all};
 use crate::rpc::{IndexWrite, PartitionError};
 use breakwater_items::key::{self, PrimaryKey};
 use breakwater_items::schema::{LocalIndex, TableSchema};
-use breakwater_items::{Item, capacity, size, stored};
+use breakwater_items::{Item, capacity, size};
 use std::borrow::Cow;
 use bytes::Bytes;
 
@@ -69,7 +69,7 @@ pub fn changes(
         };
         let value = |entry: &Entry| match projects_all(index) {
             true => EntryValue::WholeItem,
-            false => EntryValue::Projected(Bytes::from(stored::encode(stamp.0, stamp.1, &entry.item))),
+            false => EntryValue::Projected(encode(stamp.0, stamp.1, &entry.item)),
         };
         match (before, after) {
             (None, None) => {}

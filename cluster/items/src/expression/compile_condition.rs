@@ -25,7 +25,7 @@ pub fn condition(
     kind: ExpressionKind,
     substitutions: &mut Substitutions,
 ) -> Result<Condition, ExpressionError> {
-    let compile = || {
+    let mut compile = || {
         let raw = parse_condition(text)?;
         compile_condition(&raw, substitutions)
     };
@@ -33,7 +33,7 @@ pub fn condition(
 }
 
 pub fn projection(text: &str, substitutions: &mut Substitutions) -> Result<Projection, ExpressionError> {
-    let compile = || {
+    let mut compile = || {
         check_size(text)?;
         let (raw, _) = Parser::new(text, Grammar::Projection).projection()?;
         check::projection(&raw)?;

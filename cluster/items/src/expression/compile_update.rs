@@ -12,7 +12,7 @@ use super::update::{Action, SetOperand, SetValue, Update};
 use crate::value::AttributeValue;
 
 pub fn update(text: &str, substitutions: &mut Substitutions) -> Result<Update, ExpressionError> {
-    let compile = || {
+    let mut compile = || {
         check_size(text)?;
         let (raw, shape) = Parser::new(text, Grammar::Update).update()?;
         check::update(&raw, shape)?;

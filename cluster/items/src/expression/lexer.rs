@@ -151,7 +151,7 @@ mod tests {
             ("INVALID SYNTAX HERE", 0, r#"Syntax error; token: "INVALID", near: "INVALID SYNTAX""#),
             ("a x b", 1, r#"Syntax error; token: "x", near: "a x b""#),
             ("f()", 2, r#"Syntax error; token: ")", near: "()""#),
-            ("NOT #a ", 2, r#"Syntax error; token: "<EOF>", near: "#a""#),
+            ("NOT #a ", 2, r##"Syntax error; token: "<EOF>", near: "#a""##),
             ("if_not_exists(a, 0)", 4, r#"Syntax error; token: "0", near: ", 0)""#),
             ("", 0, r#"Syntax error; token: "<EOF>", near: """#),
         ] {

@@ -34,6 +34,13 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(raw)
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadHeader {
+    Damaged(&'static str),
+    /// Whole, and of a format that this build doesn't know.
+    Format(u32),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
     pub(super) number: u32,
@@ -74,16 +81,16 @@ impl SegmentHeader {
     }
 
     /// The header, or what is wrong with it. Its tag is checked by `authentic`.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BadHeader> {
         let end = SEGMENT_FIELDS_BYTES + TAG_BYTES;
         if bytes.len() < SEGMENT_HEADER_BYTES {
-            return Err("its header is cut off");
+            return Err(BadHeader::Damaged("its header is cut off"));
         }
         if &bytes[..8] != SEGMENT_MAGIC || u32_at(bytes, end) != crc32fast::hash(&bytes[..end]) {
-            return Err("its header's checksum doesn't match");
+            return Err(BadHeader::Damaged("its header's checksum doesn't match"));
         }
         if u32_at(bytes, 8) != SEGMENT_FORMAT {
-            return Err("its header has an unknown format");
+            return Err(BadHeader::Format(u32_at(bytes, 8)));
         }
         let mut store_id = [0; 16];
         store_id.copy_from_slice(&bytes[24..40]);
@@ -248,4 +255,41 @@ pub(super) fn record_nonce(offset: u64) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[4..].copy_from_slice(&offset.to_le_bytes());
     nonce
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::DataKey;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_to_something_or_nothing(bytes in proptest::collection::vec(any::<u8>(), 0..5_000)) {
+            let _ = SegmentHeader::decode(&bytes);
+            let _ = FrameHeader::decode(&bytes).map(|header| header.frame_bytes());
+            let _ = RecordHeader::decode(&bytes);
+        }
+
+        #[test]
+        fn records_read_back(key: u8, sealed_bytes: u32, group: u64, index: u64, term: u64, kind in 0usize..8) {
+            let header = RecordHeader { kind: Kind::ALL[kind].0, key, sealed_bytes, group, index, term };
+            prop_assert_eq!(RecordHeader::decode(&header.encode()), Some(header));
+        }
+
+        #[test]
+        fn a_changed_segment_header_does_not_read_back(number: u32, bytes: u64, salt: [u8; 32], at in 0usize..124) {
+            let key = DataKey::generate().unwrap().derive("test", &salt);
+            let header = SegmentHeader {
+                number, bytes, store_id: [3; 16], salt, previous_end: 5, previous_sequence: 7, oldest: 1,
+            };
+            let mut encoded = header.encode(&key).unwrap();
+            let decoded = SegmentHeader::decode(&encoded);
+            prop_assert_eq!(decoded.as_ref(), Ok(&header));
+            prop_assert!(header.authentic(&encoded, &key));
+            encoded[at] ^= 1;
+            prop_assert!(SegmentHeader::decode(&encoded).is_err());
+            prop_assert!(at >= 120 || !header.authentic(&encoded, &key));
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! One file of the log, and its keys.
 
 use super::format::{
-    FRAME_HEADER_BYTES, FrameHeader, Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader,
-    frame_crc, padded, record_nonce,
+    BadHeader, FRAME_HEADER_BYTES, FrameHeader, Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES,
+    SegmentHeader, frame_crc, padded, record_nonce,
 };
 use crate::disk::{Disk, DiskFile};
 use crate::error::StorageError;
@@ -81,7 +81,12 @@ impl Segment {
         }
         let mut bytes = vec![0; SEGMENT_HEADER_BYTES];
         file.read_at(0, &mut bytes).map_err(failed)?;
-        let header = SegmentHeader::decode(&bytes).map_err(corrupt)?;
+        let header = SegmentHeader::decode(&bytes).map_err(|bad| match bad {
+            BadHeader::Damaged(what) => corrupt(what),
+            BadHeader::Format(format) => {
+                StorageError::refused(format!("{} has the unknown format {format}", path.display()))
+            }
+        })?;
         let (key, end_key, header_key) = Self::keys(data_key, &header.salt);
         if header.number != number || header.store_id != *store_id || !header.authentic(&bytes, &header_key) {
             return Err(corrupt("its header belongs to another segment or store"));

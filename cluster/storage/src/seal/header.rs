@@ -147,3 +147,32 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Body, StorageError> {
         newer => Err(StorageError::refused(format!("{} has the unknown format {newer}", path.display()))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_header_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), magic: bool) {
+            if magic && bytes.len() > 8 {
+                bytes[..8].copy_from_slice(MAGIC);
+            }
+            prop_assert!(decode(&bytes, Path::new("STORE")).is_err());
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_not_called_corrupt() {
+        let data_key = WrappedKey { provider: "p".to_owned(), key_id: "k".to_owned(), bytes: vec![1; 60] };
+        let body = Body { store_id: [1; 16], kind: "sled".to_owned(), epoch: 3, initialized: true, data_key };
+        let mut bytes = encode(&body);
+        assert_eq!(decode(&bytes, Path::new("STORE")).unwrap().epoch, 3);
+        let end = bytes.len() - 4;
+        bytes[8] = 2;
+        let crc = crc32fast::hash(&bytes[..end]);
+        bytes[end..].copy_from_slice(&crc.to_le_bytes());
+        assert!(matches!(decode(&bytes, Path::new("STORE")), Err(StorageError::Refused { .. })));
+    }
+}

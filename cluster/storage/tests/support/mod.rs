@@ -51,15 +51,47 @@ impl Answer {
     }
 }
 
+/// The files as they are at one moment: copied again where an engine's own threads changed something meanwhile.
 pub fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
+    for _ in 0..200 {
+        let before = listing(from);
+        let copied = try_copy(from, to);
+        if copied.is_ok() && before.is_some() && listing(from) == before {
+            return;
+        }
+        let _ = std::fs::remove_dir_all(to);
+        std::thread::yield_now();
+    }
+    panic!("{} never rests", from.display());
+}
+
+type Listing = Vec<(PathBuf, u64, std::time::SystemTime)>;
+
+fn listing(dir: &Path) -> Option<Listing> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(dir).ok()? {
+        let entry = entry.ok()?;
+        let metadata = entry.metadata().ok()?;
+        if metadata.is_dir() {
+            out.extend(listing(&entry.path())?);
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            out.push((entry.path(), metadata.len(), metadata.modified().ok()?));
         }
     }
+    out.sort();
+    Some(out)
+}
+
+fn try_copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            try_copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,159 @@
+//! What operations share on a node that mounts DynamoDB.
+
+use crate::router::Router;
+use crate::tables::{self, TableRecord};
+use breakwater_meta::records::{LEADERS, NODES, NodeRecord, from_stored};
+use breakwater_meta::{MetaClient, MetaError, Mirror};
+use breakwater_transport::Transport;
+use breakwater_types::{NodeKind, Scope, SharedClock, Zone};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[derive(Clone)]
+pub struct FrontSettings {
+    pub scope: Arc<Scope>,
+    pub zone: Option<Zone>,
+    /// Partitions of a new table at least.
+    pub partitions_min: u32,
+    pub clock: SharedClock,
+}
+
+pub struct Context {
+    pub settings: FrontSettings,
+    pub meta: MetaClient,
+    pub tables: Arc<Mirror>,
+    pub nodes: Arc<Mirror>,
+    pub router: Router,
+    pub stats: Stats,
+    /// Decoded records by key, with the revision that they were decoded from.
+    decoded: RwLock<HashMap<Vec<u8>, (u64, Arc<TableRecord>)>>,
+}
+
+/// Where leaders tell how much their partitions hold.
+pub const STATS: &[u8] = b"cluster/stats/";
+
+pub fn stats_key(group: breakwater_types::GroupId) -> Vec<u8> {
+    [STATS, format!("{:016x}", group.0).as_bytes()].concat()
+}
+
+/// What a partition's leader told last: items and their bytes.
+pub type PartitionStats = (u64, u64);
+
+pub struct Stats(Arc<Mirror>);
+
+impl Stats {
+    /// Items and bytes of a table, as its leaders told last; AWS's own are up to six hours old.
+    pub fn of(&self, table: &TableRecord) -> (u64, u64) {
+        table
+            .partitions
+            .iter()
+            .filter_map(|p| self.0.get(&stats_key(p.group)))
+            .filter_map(|entry| from_stored::<PartitionStats>(&entry.value).ok())
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+}
+
+/// How long a table that isn't in the mirror is looked for in the control store.
+const LOOK_UP: Duration = Duration::from_secs(2);
+
+impl Context {
+    fn decode(&self, key: &[u8], revision: u64, value: &[u8]) -> Option<Arc<TableRecord>> {
+        if let Some((known, table)) = self.decoded.read().get(key) {
+            if *known == revision {
+                return Some(table.clone());
+            }
+        }
+        match TableRecord::from_stored(value) {
+            Ok(table) => {
+                let table = Arc::new(table);
+                self.decoded.write().insert(key.to_vec(), (revision, table.clone()));
+                Some(table)
+            }
+            Err(e) => {
+                tracing::error!(error = e, "a table's record can't be read");
+                None
+            }
+        }
+    }
+
+    /// The table as the mirror has it: maybe old, but there when the control plane isn't.
+    pub fn known_table(&self, scope: &Scope, name: &str) -> Option<Arc<TableRecord>> {
+        let key = tables::key(scope, name);
+        let entry = self.tables.get(&key)?;
+        self.decode(&key, entry.mod_revision, &entry.value)
+    }
+
+    /// The table, asking the control store where the mirror doesn't know it.
+    pub async fn table(&self, scope: &Scope, name: &str) -> Result<Option<Arc<TableRecord>>, MetaError> {
+        match self.known_table(scope, name) {
+            Some(table) => Ok(Some(table)),
+            None => Ok(self.table_now(scope, name).await?.map(|(table, _)| table)),
+        }
+    }
+
+    /// The table as it is in the control store now, with its revision.
+    pub async fn table_now(&self, scope: &Scope, name: &str) -> Result<Option<(Arc<TableRecord>, u64)>, MetaError> {
+        let key = tables::key(scope, name);
+        let entry = self.meta.get(&key, Instant::now() + LOOK_UP).await?;
+        Ok(entry.and_then(|e| Some((self.decode(&key, e.mod_revision, &e.value)?, e.mod_revision))))
+    }
+
+    /// The nodes that can hold replicas.
+    pub fn dynamo_nodes(&self) -> Vec<NodeRecord> {
+        let decode = |entry: &Arc<breakwater_meta::Entry>| from_stored::<NodeRecord>(&entry.value).ok();
+        let nodes = self.nodes.scan_prefix(NODES);
+        nodes.iter().filter_map(decode).filter(|n| n.kind == NodeKind::Dynamo).collect()
+    }
+}
+
+/// DynamoDB's side of a front door.
+#[derive(Clone)]
+pub struct Front {
+    context: Arc<Context>,
+}
+
+impl Front {
+    /// Begins to follow tables, nodes and leaders; ends when the first answer of the control store is there.
+    pub async fn start(settings: FrontSettings, transport: Arc<Transport>, meta: MetaClient) -> Front {
+        let prefix = format!("{}/", settings.scope.partition).into_bytes();
+        let tables = Mirror::start(meta.clone(), prefix);
+        let nodes = Mirror::start(meta.clone(), NODES.to_vec());
+        let leaders = Mirror::start(meta.clone(), LEADERS.to_vec());
+        let stats = Mirror::start(meta.clone(), STATS.to_vec());
+        let far = Instant::now() + Duration::from_secs(3_600);
+        for mirror in [&tables, &nodes, &leaders] {
+            mirror.filled(far).await;
+        }
+        tokio::spawn(follow_addresses(transport.clone(), Arc::downgrade(&nodes)));
+        let router = Router::new(transport, settings.zone.clone(), leaders);
+        let context =
+            Context { settings, meta, tables, nodes, router, stats: Stats(stats), decoded: RwLock::default() };
+        Front { context: Arc::new(context) }
+    }
+
+    pub fn context(&self) -> Arc<Context> {
+        self.context.clone()
+    }
+}
+
+/// Tells the transport where nodes are.
+async fn follow_addresses(transport: Arc<Transport>, nodes: std::sync::Weak<Mirror>) {
+    let Some(mut changed) = nodes.upgrade().map(|n| n.changed()) else { return };
+    loop {
+        let Some(mirror) = nodes.upgrade() else { return };
+        for entry in mirror.scan_prefix(NODES) {
+            match from_stored::<NodeRecord>(&entry.value) {
+                Ok(node) if node.name != *transport.name() => transport.set_address(&node.name, node.rpc),
+                Ok(_) => {}
+                Err(e) => tracing::error!(error = e, "a node's record can't be read"),
+            }
+        }
+        drop(mirror);
+        if changed.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What binds this crate to a node: replicas on data nodes, and the context of the front door on both kinds.
+
+mod context;
+mod replica;
+mod replicas;
+
+pub use context::{Context, Front, FrontSettings};
+pub use replicas::{Replicas, status_of};

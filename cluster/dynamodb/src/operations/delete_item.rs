@@ -1,0 +1,87 @@
+//! DeleteItem.
+
+use super::errors::invalid;
+use super::expressions::{Placeholders, Texts, compile_all};
+use super::legacy;
+use super::shapes;
+use super::validate::{Constraints, RETURN_CONSUMED, RETURN_METRICS, table_arn};
+use super::write::{Options, WriteAnswer, answer, data_table, new_write, send};
+use crate::node::Context;
+use crate::rpc::WriteAction;
+use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_items::expression::ExpressionKind;
+use breakwater_items::json::WireItem;
+use breakwater_items::key::PrimaryKey;
+use serde::Deserialize;
+use std::sync::Arc;
+
+pub struct DeleteItem;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    table_name: Option<String>,
+    key: Option<WireItem>,
+    expected: Option<legacy::Expected>,
+    conditional_operator: Option<String>,
+    return_values: Option<String>,
+    return_consumed_capacity: Option<String>,
+    return_item_collection_metrics: Option<String>,
+    condition_expression: Option<String>,
+    return_values_on_condition_check_failure: Option<String>,
+    #[serde(flatten)]
+    placeholders: Placeholders,
+}
+
+impl Operation for DeleteItem {
+    type Context = Context;
+    type Request = Request;
+    type Response = WriteAnswer;
+    const NAME: &'static str = "DeleteItem";
+    const ACTION: &'static str = "dynamodb:DeleteItem";
+    const ACCESS: Access = Access::Write;
+    const PLANE: Plane = Plane::Data;
+
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        let mut constraints = Constraints::default();
+        constraints.table(request.table_name.as_deref());
+        if request.key.is_none() {
+            constraints.null("key");
+        }
+        constraints.one_of(request.return_values.as_deref(), "returnValues", super::validate::RETURN_VALUES);
+        constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
+        let metrics = request.return_item_collection_metrics.as_deref();
+        constraints.one_of(metrics, "returnItemCollectionMetrics", RETURN_METRICS);
+        constraints.finish()?;
+        match request.return_values.as_deref() {
+            None | Some("NONE" | "ALL_OLD") => Ok(()),
+            Some(_) => Err(invalid("Return values set to invalid value")),
+        }
+    }
+
+    fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        table_arn(&call.scope, request.table_name.as_deref())
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<WriteAnswer, AwsError> {
+        let texts = Texts { condition: request.condition_expression.as_deref(), ..Texts::default() };
+        let given = [
+            ("Expected", request.expected.is_some()),
+            ("ConditionalOperator", request.conditional_operator.is_some()),
+        ];
+        let compiled = compile_all(&[ExpressionKind::Condition], &texts, &given, request.placeholders)?;
+        let expected = legacy::expected(request.expected, request.conditional_operator.as_deref())?;
+        let key = shapes::item(request.key.unwrap_or_default())?;
+        let table = data_table(ctx, call, request.table_name.as_deref()).await?;
+        let key = PrimaryKey::from_key(&table.schema.key, &key).map_err(invalid)?;
+        let options = Options {
+            return_values: request.return_values.as_deref(),
+            return_on_failure: request.return_values_on_condition_check_failure.as_deref(),
+            return_consumed: request.return_consumed_capacity.as_deref(),
+            return_metrics: request.return_item_collection_metrics.as_deref(),
+        };
+        let write = new_write(WriteAction::Delete { key: key.clone() }, compiled.condition.or(expected), &options);
+        let done = send(ctx, call, &table, &key, write).await?;
+        Ok(answer(&table, &key, &options, done))
+    }
+}

@@ -1,0 +1,143 @@
+//! AWS's constraint checks: all violations are collected and told in one message.
+
+use super::errors::invalid;
+use breakwater_aws::{Arn, AwsError, Call};
+use breakwater_types::Scope;
+
+#[derive(Default)]
+pub struct Constraints {
+    violations: Vec<String>,
+}
+
+const PATTERN: &str = "[a-zA-Z0-9_.-]+";
+
+fn fits_pattern(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+impl Constraints {
+    pub fn fail(&mut self, value: &str, at: &str, constraint: &str) {
+        self.violations
+            .push(format!("Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"));
+    }
+
+    pub fn null(&mut self, at: &str) {
+        self.violations.push(format!("Value null at '{at}' failed to satisfy constraint: Member must not be null"));
+    }
+
+    /// A table's or index's name: 3 to 255 signs of a set.
+    pub fn name(&mut self, value: &str, at: &str) {
+        if value.len() < 3 {
+            self.fail(value, at, "Member must have length greater than or equal to 3");
+        }
+        if value.len() > 255 {
+            self.fail(value, at, "Member must have length less than or equal to 255");
+        }
+        if !fits_pattern(value) {
+            self.fail(value, at, &format!("Member must satisfy regular expression pattern: {PATTERN}"));
+        }
+    }
+
+    /// A table given by name or ARN; null where it is missing.
+    pub fn table(&mut self, value: Option<&str>) {
+        match value {
+            None => self.null("tableName"),
+            Some(value) => {
+                let name = table_name(value);
+                if name.is_empty() {
+                    self.fail(value, "tableName", "Member must have length greater than or equal to 1");
+                }
+                if value.len() > 1_024 {
+                    self.fail(value, "tableName", "Member must have length less than or equal to 1024");
+                }
+                if !fits_pattern(name) {
+                    self.fail(value, "tableName", &format!("Member must satisfy regular expression pattern: {PATTERN}"));
+                }
+            }
+        }
+    }
+
+    pub fn one_of(&mut self, value: Option<&str>, at: &str, allowed: &[&str]) {
+        if let Some(value) = value {
+            if !allowed.contains(&value) {
+                self.fail(value, at, &format!("Member must satisfy enum value set: [{}]", allowed.join(", ")));
+            }
+        }
+    }
+
+    pub fn at_least(&mut self, value: Option<i64>, at: &str, least: i64) {
+        if let Some(value) = value {
+            if value < least {
+                self.fail(&value.to_string(), at, &format!("Member must have value greater than or equal to {least}"));
+            }
+        }
+    }
+
+    pub fn at_most(&mut self, value: Option<i64>, at: &str, most: i64) {
+        if let Some(value) = value {
+            if value > most {
+                self.fail(&value.to_string(), at, &format!("Member must have value less than or equal to {most}"));
+            }
+        }
+    }
+
+    pub fn finish(self) -> Result<(), AwsError> {
+        match self.violations.len() {
+            0 => Ok(()),
+            n => {
+                let errors = if n == 1 { "error" } else { "errors" };
+                Err(invalid(format!("{n} validation {errors} detected: {}", self.violations.join("; "))))
+            }
+        }
+    }
+}
+
+/// The name in `arn:aws:dynamodb:region:account:table/NAME`, or the name itself.
+pub fn table_name(given: &str) -> &str {
+    match given.strip_prefix("arn:") {
+        Some(rest) => rest.rsplit_once(":table/").map_or(given, |(_, name)| name),
+        None => given,
+    }
+}
+
+pub fn table_arn(scope: &Scope, given: Option<&str>) -> Vec<Arn> {
+    vec![Arn::new(scope, "dynamodb", &format!("table/{}", table_name(given.unwrap_or(""))))]
+}
+
+pub fn index_arn(call: &Call, table: Option<&str>, index: Option<&str>) -> Vec<Arn> {
+    match index {
+        None => table_arn(&call.scope, table),
+        Some(index) => {
+            let resource = format!("table/{}/index/{index}", table_name(table.unwrap_or("")));
+            vec![Arn::new(&call.scope, "dynamodb", &resource)]
+        }
+    }
+}
+
+pub const RETURN_CONSUMED: &[&str] = &["INDEXES", "TOTAL", "NONE"];
+pub const RETURN_METRICS: &[&str] = &["SIZE", "NONE"];
+pub const RETURN_VALUES: &[&str] = &["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_are_told_together() {
+        let mut constraints = Constraints::default();
+        constraints.name("a!", "tableName");
+        let error = constraints.finish().unwrap_err().to_json("m");
+        let text = String::from_utf8(error).unwrap();
+        assert!(text.contains(
+            "2 validation errors detected: Value 'a!' at 'tableName' failed to satisfy constraint: Member must have \
+             length greater than or equal to 3; Value 'a!' at 'tableName' failed to satisfy constraint: Member must \
+             satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+        ), "{text}");
+    }
+
+    #[test]
+    fn arns_name_tables() {
+        assert_eq!(table_name("arn:aws:dynamodb:us-east-1:111122223333:table/t.1"), "t.1");
+        assert_eq!(table_name("t"), "t");
+    }
+}

@@ -1,0 +1,209 @@
+//! `breakwater` with a shell script as `host-agent`, and one as `docker`: what it starts, and with what.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+struct Machine {
+    dir: PathBuf,
+}
+
+fn write_program(path: &Path, body: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Ended with the test; what it has started is ended by `down`.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Machine {
+    fn new(test: &str) -> Machine {
+        let dir = std::env::temp_dir().join(format!("breakwater-launcher-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("bin")).unwrap();
+        std::fs::copy(env!("CARGO_BIN_EXE_breakwater"), dir.join("bin/breakwater")).unwrap();
+        // Beside the folder of settings stands what the agent was started with.
+        write_program(&dir.join("bin/host-agent"), "env > \"$(dirname \"$2\")/run/env\"\nexec sleep 600");
+        write_program(&dir.join("bin/docker"), &format!("echo \"$@\" >> {}/docker.log", dir.display()));
+        Machine { dir }
+    }
+
+    fn breakwater(&self) -> Command {
+        let mut command = Command::new(self.dir.join("bin/breakwater"));
+        command
+            .env("BREAKWATER_ROOT", self.dir.join("regions"))
+            .env("AWS_CONFIG_FILE", self.dir.join("aws-config"))
+            .env("AWS_SHARED_CREDENTIALS_FILE", self.dir.join("aws-credentials"))
+            .env("PATH", format!("{}:/usr/bin:/bin", self.dir.join("bin").display()))
+            .env_remove("BREAKWATER_NAME")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.breakwater().args(arguments).output().unwrap()
+    }
+
+    fn host(&self, region: &str, host: &str) -> PathBuf {
+        self.dir.join("regions").join(region).join("hosts").join(host)
+    }
+
+    /// `up` never gets ready with such agents: it is left waiting until all have been started.
+    fn up(&self, change: impl FnOnce(&mut Command), region: &str) -> Running {
+        let mut command = self.breakwater();
+        command.arg("up").stdout(Stdio::null()).stderr(Stdio::null());
+        change(&mut command);
+        let running = Running(command.spawn().unwrap());
+        let last = self.host(region, "edge").join("run");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !(last.join("agent.pid").exists() && last.join("env").exists()) {
+            assert!(Instant::now() < deadline, "the agents were not started");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running
+    }
+
+    fn agents(&self, region: &str) -> Vec<u32> {
+        let mut pids: Vec<u32> = std::fs::read_dir(self.dir.join("regions").join(region).join("hosts"))
+            .unwrap()
+            .filter_map(|host| std::fs::read_to_string(host.unwrap().path().join("run/agent.pid")).ok())
+            .map(|text| text.split(' ').next().unwrap().parse().unwrap())
+            .collect();
+        pids.sort_unstable();
+        pids
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        for region in std::fs::read_dir(self.dir.join("regions")).into_iter().flatten().flatten() {
+            self.run(&["down", "--name", &region.file_name().to_string_lossy()]);
+        }
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn down_ends_what_up_has_started_and_nothing_else() {
+    let machine = Machine::new("down");
+    let up = machine.up(|_| {}, "breakwater");
+    let agents = machine.agents("breakwater");
+    assert_eq!(agents.len(), 7);
+    assert!(agents.iter().all(|pid| runs(*pid)));
+    drop(up);
+    // A pid that is used again: ours by number, not by the moment it was started.
+    let mut bystander = Command::new("sleep").arg("600").spawn().unwrap();
+    let file = machine.host("breakwater", "edge").join("run/node.pid");
+    std::fs::write(file, format!("{} 1\n", bystander.id())).unwrap();
+    let down = machine.run(&["down"]);
+    assert!(down.status.success(), "{down:?}");
+    assert!(!agents.iter().any(|pid| runs(*pid)));
+    assert!(runs(bystander.id()));
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+}
+
+#[test]
+fn up_again_starts_only_what_was_killed_and_keeps_the_secrets() {
+    let machine = Machine::new("twice");
+    let up = machine.up(|_| {}, "breakwater");
+    let before = machine.agents("breakwater");
+    let credentials = machine.dir.join("regions/breakwater/operator/credentials");
+    let secret = std::fs::read(&credentials).unwrap();
+    assert_eq!(std::fs::metadata(&credentials).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(up);
+    let victim = machine.host("breakwater", "dynamo-node-b1").join("run/agent.pid");
+    let done = machine.run(&["chaos", "kill", "dynamo-node-b1"]);
+    assert!(done.status.success(), "{done:?}");
+    let old = std::fs::read(&victim).unwrap();
+    let _up = machine.up(|_| {}, "breakwater");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while std::fs::read(&victim).unwrap() == old {
+        assert!(Instant::now() < deadline, "the killed host wasn't started");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let kept = machine.agents("breakwater").into_iter().filter(|pid| before.contains(pid)).count();
+    assert_eq!(kept, 6);
+    assert_eq!(std::fs::read(&credentials).unwrap(), secret);
+}
+
+#[test]
+fn no_secret_is_among_arguments_settings_or_logs() {
+    let machine = Machine::new("secrets");
+    let _up = machine.up(|_| {}, "breakwater");
+    let text = std::fs::read_to_string(machine.dir.join("regions/breakwater/operator/credentials")).unwrap();
+    let secret = text.lines().last().unwrap().rsplit(" = ").next().unwrap();
+    assert_eq!(secret.len(), 40);
+    for pid in machine.agents("breakwater") {
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        assert!(!String::from_utf8_lossy(&arguments).contains(secret));
+    }
+    for host in ["control-node-a1", "dynamo-node-a1", "edge"] {
+        for file in ["node.toml", "agent.toml", "log/agent.log", "run/env"] {
+            let text = std::fs::read(machine.host("breakwater", host).join(file)).unwrap();
+            assert!(!String::from_utf8_lossy(&text).contains(secret), "{host}/{file}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_target_is_refused_and_nothing_is_touched() {
+    let machine = Machine::new("target");
+    let up = machine.up(|_| {}, "breakwater");
+    drop(up);
+    for bad in ["az-z", "", "dynamo-node", "control-node-a9", "../edge"] {
+        let done = machine.run(&["chaos", "kill", bad]);
+        if bad != "dynamo-node" {
+            assert!(!done.status.success(), "{bad:?}");
+        }
+    }
+    let left = machine.agents("breakwater").into_iter().filter(|pid| runs(*pid)).count();
+    assert_eq!(left, 4, "only the kind dynamo-node was a target");
+}
+
+#[test]
+#[ignore = "known fault: BREAKWATER_NAME reaches the nodes, whose settings take it as the node's own name"]
+fn the_regions_name_in_the_environment_is_no_setting_of_its_nodes() {
+    let machine = Machine::new("environment");
+    let _up = machine.up(|command| drop(command.env("BREAKWATER_NAME", "other")), "other");
+    let environment = std::fs::read_to_string(machine.host("other", "edge").join("run/env")).unwrap();
+    assert!(!environment.lines().any(|l| l.starts_with("BREAKWATER_NAME=")), "{environment}");
+}
+
+#[test]
+#[ignore = "known fault: BREAKWATER_NODE_SETTINGS goes to the edge too, which refuses keys that it doesn't know"]
+fn settings_for_nodes_that_store_are_not_given_to_the_edge() {
+    let machine = Machine::new("extra");
+    let _up =
+        machine.up(|command| drop(command.env("BREAKWATER_NODE_SETTINGS", "hold_back_unsynced=true")), "breakwater");
+    let text = |host: &str| std::fs::read_to_string(machine.host("breakwater", host).join("node.toml")).unwrap();
+    assert!(text("dynamo-node-a1").contains("hold_back_unsynced"));
+    assert!(!text("edge").contains("hold_back_unsynced"));
+}
+
+#[test]
+#[ignore = "known fault: with --docker, --wipe says that data was removed and removes nothing"]
+fn a_wipe_of_containers_removes_their_data_or_says_that_it_did_not() {
+    let machine = Machine::new("wipe");
+    let root = machine.dir.join("regions/breakwater");
+    std::fs::create_dir_all(&root).unwrap();
+    let done = machine.run(&["--docker", "down", "--wipe"]);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let asked = std::fs::read_to_string(machine.dir.join("docker.log")).unwrap_or_default();
+    let removed = asked.contains("volume rm") || asked.contains("down -v") || asked.contains("--volumes");
+    assert!(removed || !said.contains("its data removed"), "said {said:?}, did {asked:?}");
+}

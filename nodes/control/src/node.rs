@@ -1,0 +1,168 @@
+//! Builds a control node, runs it, and ends it in order.
+
+use crate::credentials::{self, KeysHandler};
+use crate::join::MetaLedger;
+use crate::settings::Settings;
+use crate::tables;
+use anyhow::{Context, Result};
+use breakwater_aws::{AdministratorOnly, FrontBuilder, SecretKeys, Server};
+use breakwater_consensus::{Groups, Member, raft_id_of};
+use breakwater_dynamodb as dynamodb;
+use breakwater_identity::{JoinService, Joining, PeerIdentity, load_ca};
+use breakwater_meta::records::{self, NodeRecord};
+use breakwater_meta::{MetaClient, MetaMachine, MetaService, Mirror, Op, Txn};
+use breakwater_net::Listener;
+use breakwater_node::{Pages, Shutdown};
+use breakwater_transport::{Kind, Transport};
+use breakwater_types::{GroupId, NodeKind, NodeName, Scope};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a control node waits for at most before it says that it can't start.
+const START_MAX: Duration = Duration::from_secs(3_600);
+
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
+    let common = settings.common.clone();
+    let clock = common.clock();
+    let pages = Pages::new(json!({"name": common.name, "kind": "control", "zone": common.zone}));
+    pages.serve(common.at(common.metrics_port)).await.context("metrics port")?;
+    pages.serve_admin(&common.run_dir.join("control-node.sock")).context("admin socket")?;
+
+    let joining = Joining {
+        dir: common.identity_dir.clone(),
+        identity: PeerIdentity {
+            name: common.name.clone(),
+            kind: NodeKind::Control,
+            zone: common.zone.clone(),
+            region: common.region.clone(),
+        },
+        address: common.address,
+        join: vec![],
+        clock: clock.clone(),
+    };
+    let ca = Arc::new(load_ca(&joining)?);
+    let certificate = joining.control_credentials(&ca)?;
+    tokio::spawn(joining.clone().keep_renewed(certificate.clone(), Some(ca.clone())));
+
+    let transport = Transport::new(certificate.clone(), Default::default());
+    for control in &common.control {
+        transport.set_address(&control.name, control.address);
+    }
+    let member = {
+        let (name, data, identity) = (common.name.clone(), common.data_dir.clone(), common.identity_dir.clone());
+        let (engine, hold) = (settings.engine, settings.hold_back_unsynced);
+        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, engine, hold)).await??
+    };
+    let groups = Groups::open(
+        member.raft_id,
+        transport.clone(),
+        member.log.clone(),
+        member.store.clone(),
+        &[NodeKind::Control],
+        Default::default(),
+    );
+    let machine = Arc::new(MetaMachine::default());
+    let founders: BTreeMap<u64, NodeName> =
+        common.control.iter().map(|c| (raft_id_of(&c.name, 1), c.name.clone())).collect();
+    let meta_group = groups.start(GroupId::META, machine.clone(), founders).await?;
+    pages.set_status({
+        let groups = groups.clone();
+        move || dynamodb::node::status_of(&groups, |_| "meta".to_owned())
+    });
+    MetaService::start(meta_group.clone(), machine, &transport, clock.clone());
+    let meta = MetaClient::new(transport.clone(), nearest_first(&common.name, &common.control));
+
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let ended = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
+        // The sender lives until this node ends.
+        let _ = stopping.wait_for(|s| *s).await;
+    };
+    let rpc = Listener::bind(common.at(common.rpc_port)).await.context("rpc port")?;
+    tokio::spawn(transport.clone().serve(rpc, ended(stopping.clone())));
+    let join = JoinService::new(
+        &common.identity_dir,
+        common.region.clone(),
+        ca.clone(),
+        Arc::new(MetaLedger(meta.clone())),
+    )?;
+    let join_listener = Listener::bind(common.at(settings.join_port)).await.context("join port")?;
+    {
+        let (certificate, ended) = (certificate.clone(), ended(stopping.clone()));
+        tokio::spawn(async move { join.serve(join_listener, &certificate, ended).await });
+    }
+
+    let start = async {
+        pages.not_ready("waits for a quorum of control nodes");
+        credentials::load_first(&common.identity_dir, &meta, Instant::now() + START_MAX).await?;
+        let record = NodeRecord {
+            name: common.name.clone(),
+            kind: NodeKind::Control,
+            zone: common.zone.clone(),
+            rpc: SocketAddr::new(common.address, common.rpc_port),
+            raft_id: member.raft_id,
+        };
+        let value = records::to_stored(&record).map_err(anyhow::Error::msg)?;
+        let txn = Txn { success: vec![Op::put(records::node_key(&common.name), value)], ..Txn::default() };
+        meta.txn(txn, Instant::now() + START_MAX).await?;
+        pages.not_ready("waits for the control store's contents");
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        started = start => started?,
+        () = shutdown.asked() => return Ok(()),
+    }
+
+    let keys = Arc::new(SecretKeys::new([]));
+    let access_keys = Mirror::start(meta.clone(), credentials::PREFIX.to_vec());
+    access_keys.filled(Instant::now() + START_MAX).await;
+    tokio::spawn(credentials::follow(access_keys, keys.clone()));
+    let handler = KeysHandler { keys: keys.clone(), region: common.region.clone(), clock: clock.clone() };
+    transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
+
+    let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
+    let front_settings = dynamodb::node::FrontSettings {
+        scope: scope.clone(),
+        zone: common.zone.clone(),
+        partitions_min: settings.partitions_min,
+        clock: clock.clone(),
+    };
+    let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
+    tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
+
+    let server = {
+        let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
+        let ready = pages.clone();
+        let mut built = None;
+        pages.register(|registry| {
+            let door = FrontBuilder::new(scope, keys, Arc::new(AdministratorOnly), clock, registry)
+                .ready(move || ready.is_ready())
+                .mount(&dynamodb::SERVICE, front.context())
+                .build();
+            built = Some(door);
+        });
+        let door = built.context("the front door was not built")?;
+        Server::start(listener, door, None)?
+    };
+    pages.ready();
+    tracing::info!(front = %server.local_addr(), "ready");
+
+    shutdown.asked().await;
+    pages.not_ready("stopping");
+    let bound = Duration::from_millis(common.drain_ms);
+    groups.hand_over(Instant::now() + bound / 4).await;
+    server.drain(Duration::from_millis(600), bound / 2).await;
+    stop.send_replace(true);
+    groups.shutdown().await;
+    Ok(())
+}
+
+/// This node, then the others.
+fn nearest_first(me: &NodeName, control: &[breakwater_node::Named]) -> Vec<NodeName> {
+    let mut names: Vec<NodeName> = control.iter().map(|c| c.name.clone()).collect();
+    names.sort_by_key(|name| name != me);
+    names
+}
