@@ -87,6 +87,7 @@ impl Router {
         let began = Instant::now();
         let is_write = matches!(request, PartitionRequest::Write(_) | PartitionRequest::BatchWrite(_));
         let mut call = PartitionCall { table_id: table.id, request };
+        let older_ms = age_of(&call.request);
         let mut unknown: Option<String> = None;
         let mut why = "no replica is known".to_owned();
         let mut pause = PAUSE_MIN;
@@ -155,7 +156,7 @@ impl Router {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(PAUSE_MAX);
-            age(&mut call.request, began);
+            age(&mut call.request, older_ms, began);
         }
     }
 
@@ -208,9 +209,18 @@ impl Router {
     }
 }
 
+/// How long ago its oldest write was first sent, before the router got it.
+fn age_of(request: &PartitionRequest) -> u32 {
+    match request {
+        PartitionRequest::Write(write) => write.age_ms,
+        PartitionRequest::BatchWrite(writes) => writes.iter().map(|w| w.age_ms).max().unwrap_or(0),
+        PartitionRequest::Get(_) | PartitionRequest::Query(_) | PartitionRequest::Scan(_) => 0,
+    }
+}
+
 /// A repeated write says how long ago it was first sent.
-fn age(request: &mut PartitionRequest, began: Instant) {
-    let age_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX).max(1);
+fn age(request: &mut PartitionRequest, older_ms: u32, began: Instant) {
+    let age_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX).max(1).saturating_add(older_ms);
     let set = |write: &mut ItemWrite| write.age_ms = age_ms;
     match request {
         PartitionRequest::Write(write) => set(write),

@@ -1,8 +1,8 @@
 //! Primary keys: taken out of items and requests, checked, and as bytes whose order is the values' order.
 
+use crate::number::Number;
 use crate::schema::{KeyAttribute, KeySchema};
 use crate::value::{AttributeValue, Item};
-use crate::number::Number;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -23,13 +23,21 @@ pub enum KeyError {
     Mismatch,
     #[error("One or more parameter values were invalid: Missing the key {0} in the item")]
     Missing(String),
-    #[error("One or more parameter values were invalid: Type mismatch for key {name} expected: {expected} actual: {actual}")]
+    #[error(
+        "One or more parameter values were invalid: Type mismatch for key {name} expected: {expected} actual: {actual}"
+    )]
     WrongType { name: String, expected: &'static str, actual: &'static str },
-    #[error("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {what} value. Key: {name}")]
+    #[error(
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {what} value. Key: {name}"
+    )]
     Empty { name: String, what: &'static str },
-    #[error("One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes")]
+    #[error(
+        "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"
+    )]
     HashTooLong,
-    #[error("One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of 1024 bytes")]
+    #[error(
+        "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+    )]
     RangeTooLong,
 }
 

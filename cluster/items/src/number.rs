@@ -191,7 +191,7 @@ impl Number {
                 (false, false) => (other.negative, b - a),
             };
             Number::normalised(negative, sum, lowest)
-        } else if span <= WIDE_DIGITS as i32 - 1 {
+        } else if span < WIDE_DIGITS as i32 {
             wide_sum(self, other, lowest)
         } else {
             // The lowest digit of the sum isn't zero, and two digits at most cancel at its top: see wide_sum.
@@ -204,7 +204,7 @@ impl Number {
         self.checked_add(other.negated())
     }
 
-    /// Appends the canonical text: plain digits, never an exponent, as AWS returns it.
+    /// Writes the canonical text: plain digits, never an exponent, as AWS returns it.
     pub fn write_text<'a>(&self, buffer: &'a mut NumberText) -> &'a str {
         let mut len = 0;
         let mut push = |bytes: &[u8]| {
@@ -416,8 +416,8 @@ impl FromStr for Number {
                         digits += zeros_pending + 1;
                         // Past 38 digits only the count matters.
                         if digits <= u64::from(DIGITS_MAX) {
-                            coefficient = coefficient * POWERS_OF_TEN[zeros_pending as usize + 1]
-                                + u128::from(byte - b'0');
+                            coefficient =
+                                coefficient * POWERS_OF_TEN[zeros_pending as usize + 1] + u128::from(byte - b'0');
                         }
                         zeros_pending = 0;
                     }
@@ -467,16 +467,22 @@ fn parse_exponent(written: &[u8]) -> Option<i64> {
 
 impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
-        let sign = |n: &Number| if n.is_zero() { 0 } else if n.negative { -1 } else { 1 };
+        let sign = |n: &Number| {
+            if n.is_zero() {
+                0
+            } else if n.negative {
+                -1
+            } else {
+                1
+            }
+        };
         let signs = sign(self).cmp(&sign(other));
         if signs != Ordering::Equal || self.is_zero() {
             return signs;
         }
         let aligned = |n: &Number| n.coefficient * POWERS_OF_TEN[(DIGITS_MAX - n.digits()) as usize];
-        let magnitudes = self
-            .leading_exponent()
-            .cmp(&other.leading_exponent())
-            .then_with(|| aligned(self).cmp(&aligned(other)));
+        let magnitudes =
+            self.leading_exponent().cmp(&other.leading_exponent()).then_with(|| aligned(self).cmp(&aligned(other)));
         if self.negative { magnitudes.reverse() } else { magnitudes }
     }
 }

@@ -245,7 +245,10 @@ impl<'a> Reader<'a> {
         Number::from_parts(head & 1 == 1, exponent, self.varint()?).ok_or(StoredError::Number)
     }
 
-    fn set<T: Ord>(&mut self, mut member: impl FnMut(&mut Self) -> Result<T, StoredError>) -> Result<BTreeSet<T>, StoredError> {
+    fn set<T: Ord>(
+        &mut self,
+        mut member: impl FnMut(&mut Self) -> Result<T, StoredError>,
+    ) -> Result<BTreeSet<T>, StoredError> {
         let count = self.length()?;
         if count == 0 {
             return Err(StoredError::EmptySet);

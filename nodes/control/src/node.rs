@@ -138,7 +138,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let ready = pages.clone();
         let mut built = None;
         pages.register(|registry| {
-            let door = FrontBuilder::new(scope, keys, Arc::new(AdministratorOnly), clock, registry)
+            let door = FrontBuilder::new((*scope).clone(), keys, Arc::new(AdministratorOnly), clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&dynamodb::SERVICE, front.context())
                 .build();

@@ -1,1 +1,17 @@
-fn main() {}
+//! `dynamo-node`: replicas of table partitions, and a front door for DynamoDB alone.
+
+mod keys;
+mod node;
+mod settings;
+
+use breakwater_node::{run, settings as read_settings};
+use settings::Settings;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let settings = match read_settings("dynamo-node", Settings::read) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    run("dynamo-node", &settings.common.clone(), |shutdown| node::run(settings, shutdown))
+}

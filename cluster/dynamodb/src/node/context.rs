@@ -2,7 +2,7 @@
 
 use crate::router::Router;
 use crate::tables::{self, TableRecord};
-use breakwater_meta::records::{LEADERS, NODES, NodeRecord, from_stored};
+use breakwater_meta::records::{LEADERS, NODES, NodeRecord, from_stored, leader_key};
 use breakwater_meta::{MetaClient, MetaError, Mirror};
 use breakwater_transport::Transport;
 use breakwater_types::{NodeKind, Scope, SharedClock, Zone};
@@ -28,6 +28,7 @@ pub struct Context {
     pub nodes: Arc<Mirror>,
     pub router: Router,
     pub stats: Stats,
+    leaders: Arc<Mirror>,
     /// Decoded records by key, with the revision that they were decoded from.
     decoded: RwLock<HashMap<Vec<u8>, (u64, Arc<TableRecord>)>>,
 }
@@ -101,6 +102,16 @@ impl Context {
         Ok(entry.and_then(|e| Some((self.decode(&key, e.mod_revision, &e.value)?, e.mod_revision))))
     }
 
+    /// Whether a group has ever told who leads it.
+    pub fn has_leader(&self, group: breakwater_types::GroupId) -> bool {
+        self.leaders.get(&leader_key(group)).is_some()
+    }
+
+    /// Tells when leaders changed.
+    pub fn leaders_changed(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.leaders.changed()
+    }
+
     /// The nodes that can hold replicas.
     pub fn dynamo_nodes(&self) -> Vec<NodeRecord> {
         let decode = |entry: &Arc<breakwater_meta::Entry>| from_stored::<NodeRecord>(&entry.value).ok();
@@ -128,9 +139,9 @@ impl Front {
             mirror.filled(far).await;
         }
         tokio::spawn(follow_addresses(transport.clone(), Arc::downgrade(&nodes)));
-        let router = Router::new(transport, settings.zone.clone(), leaders);
+        let router = Router::new(transport, settings.zone.clone(), leaders.clone());
         let context =
-            Context { settings, meta, tables, nodes, router, stats: Stats(stats), decoded: RwLock::default() };
+            Context { settings, meta, tables, nodes, router, stats: Stats(stats), leaders, decoded: RwLock::default() };
         Front { context: Arc::new(context) }
     }
 

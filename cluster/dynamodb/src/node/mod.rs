@@ -4,5 +4,5 @@ mod context;
 mod replica;
 mod replicas;
 
-pub use context::{Context, Front, FrontSettings};
+pub use context::{Context, Front, FrontSettings, stats_key};
 pub use replicas::{Replicas, status_of};

@@ -4,7 +4,7 @@ use super::errors::{from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
 use super::shapes::{self, ConsumedCapacity, Meter};
-use super::validate::{Constraints, RETURN_CONSUMED, table_arn, table_name};
+use super::validate::{Constraints, RETURN_CONSUMED, TABLE_KEYS, fits_table_key, table_arn, table_name};
 use super::write::{data_table, deadline};
 use crate::node::Context;
 use crate::router::RouteError;
@@ -155,18 +155,19 @@ impl Operation for BatchGetItem {
             None => constraints.null("requestItems"),
             Some(tables) => {
                 if tables.is_empty() {
-                    constraints.fail("{}", "requestItems", "Member must have length greater than or equal to 1");
+                    constraints.fail_at("RequestItems", "Member must have length greater than or equal to 1");
+                }
+                if let Some(name) = tables.keys().find(|name| !fits_table_key(name)) {
+                    // AWS repeats the whole request here; its beginning says enough.
+                    constraints.fail(&format!("{{\"{name}\":…}}"), "requestItems", TABLE_KEYS);
                 }
                 for (name, of_table) in tables {
-                    constraints.table(Some(name));
-                    match &of_table.keys {
+                    let at = format!("RequestItems.{name}.member.Keys");
+                    match of_table.keys.as_ref().map(Vec::len) {
                         None => constraints.null(&format!("requestItems.{name}.member.keys")),
-                        Some(keys) if keys.is_empty() => constraints.fail(
-                            "[]",
-                            &format!("requestItems.{name}.member.keys"),
-                            "Member must have length greater than or equal to 1",
-                        ),
-                        Some(_) => {}
+                        Some(0) => constraints.fail_at(&at, "Member must have length greater than or equal to 1"),
+                        Some(1..=KEYS_MAX) => {}
+                        Some(_) => constraints.fail_at(&at, "Member must have length less than or equal to 100"),
                     }
                 }
             }

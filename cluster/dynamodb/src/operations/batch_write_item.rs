@@ -2,7 +2,9 @@
 
 use super::errors::{from_partition, from_route, invalid};
 use super::shapes::{self, ConsumedCapacity, Meter, collection_metrics};
-use super::validate::{Constraints, RETURN_CONSUMED, RETURN_METRICS, table_arn, table_name};
+use super::validate::{
+    Constraints, RETURN_CONSUMED, RETURN_METRICS, TABLE_KEYS, fits_table_key, table_arn, table_name,
+};
 use super::write::{Options, data_table, deadline, new_write};
 use crate::node::Context;
 use crate::router::RouteError;
@@ -11,7 +13,7 @@ use crate::tables::TableRecord;
 use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
 use breakwater_items::Item;
 use breakwater_items::json::{WireItem, WireItemRef};
-use breakwater_items::key::{PrimaryKey, partition_hash};
+use breakwater_items::key::{KeyError, PrimaryKey, partition_hash};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
@@ -68,11 +70,11 @@ impl Write {
     fn of(request: WriteRequest) -> Result<Self, AwsError> {
         match (request.put_request, request.delete_request) {
             (Some(put), None) => {
-                let item = shapes::item(put.item.unwrap_or_default())?;
+                let item = shapes::older_item(put.item.unwrap_or_default())?;
                 breakwater_items::size::check_item_size(&item).map_err(invalid)?;
                 Ok(Write::Put(item))
             }
-            (None, Some(delete)) => Ok(Write::Delete(shapes::item(delete.key.unwrap_or_default())?)),
+            (None, Some(delete)) => Ok(Write::Delete(shapes::older_item(delete.key.unwrap_or_default())?)),
             _ => Err(invalid(
                 "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
             )),
@@ -81,7 +83,11 @@ impl Write {
 
     fn key(&self, table: &TableRecord) -> Result<PrimaryKey, AwsError> {
         match self {
-            Write::Put(item) => PrimaryKey::from_item(&table.schema.key, item),
+            // A put here says of its key no more than that it doesn't fit.
+            Write::Put(item) => PrimaryKey::from_item(&table.schema.key, item).map_err(|e| match e {
+                KeyError::Missing(_) | KeyError::WrongType { .. } => KeyError::Mismatch,
+                e => e,
+            }),
             Write::Delete(key) => PrimaryKey::from_key(&table.schema.key, key),
         }
         .map_err(invalid)
@@ -137,6 +143,7 @@ impl Writing {
                 let (key, write) = &self.writes[*at];
                 new_write(write.action(key), None, options)
             };
+            let began = tokio::time::Instant::now();
             let mut left: Vec<(usize, ItemWrite)> = places.iter().map(|at| (*at, new(at))).collect();
             let mut outcomes: Outcomes = Vec::new();
             // A write whose own leader changed in the middle is sent again with its request id.
@@ -162,7 +169,7 @@ impl Writing {
                             | PartitionError::Unknown(_)
                             | PartitionError::Stopped(_),
                         ) => {
-                            write.age_ms = write.age_ms.saturating_add(1_000);
+                            write.age_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX).max(1);
                             again.push((at, write));
                         }
                         Err(e) => return Err(from_partition(e)),
@@ -200,13 +207,14 @@ impl Operation for BatchWriteItem {
             None => constraints.null("requestItems"),
             Some(tables) => {
                 if tables.is_empty() {
-                    constraints.fail("{}", "requestItems", "Member must have length greater than or equal to 1");
+                    constraints.fail_at("RequestItems", "Member must have length greater than or equal to 1");
                 }
                 for (name, writes) in tables {
-                    constraints.table(Some(name));
                     if writes.is_empty() || writes.len() > WRITES_MAX {
+                        // AWS repeats the whole request here.
+                        let given = if writes.is_empty() { String::new() } else { format!("{} requests", writes.len()) };
                         constraints.fail(
-                            &format!("{{{name}=[{} requests]}}", writes.len()),
+                            &format!("{{{name}=[{given}]}}"),
                             "requestItems",
                             "Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]",
                         );
@@ -217,6 +225,12 @@ impl Operation for BatchWriteItem {
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
         let metrics = request.return_item_collection_metrics.as_deref();
         constraints.one_of(metrics, "returnItemCollectionMetrics", RETURN_METRICS);
+        constraints.finish()?;
+        // Names come last here: an unknown word elsewhere is told alone.
+        let mut constraints = Constraints::default();
+        if let Some(name) = request.request_items.iter().flat_map(BTreeMap::keys).find(|name| !fits_table_key(name)) {
+            constraints.fail(&format!("{{{name}=[…]}}"), "requestItems", TABLE_KEYS);
+        }
         constraints.finish()?;
         let writes: usize = request.request_items.iter().flatten().map(|(_, w)| w.len()).sum();
         if writes > WRITES_MAX {

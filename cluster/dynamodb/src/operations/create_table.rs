@@ -37,6 +37,9 @@ pub struct Request {
     table_class: Option<String>,
     deletion_protection_enabled: Option<bool>,
     resource_policy: Option<String>,
+    warm_throughput: Option<Value>,
+    on_demand_throughput: Option<Value>,
+    global_table_source_arn: Option<String>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -75,6 +78,7 @@ pub struct Projection {
     non_key_attributes: Option<Vec<String>>,
 }
 
+const UNITS_MAX: i64 = 1_000_000_000_000;
 const LOCAL_INDEXES_MAX: usize = 5;
 const NON_KEY_ATTRIBUTES_MAX: usize = 100;
 pub const BILLING_MODES: &[&str] = &["PROVISIONED", "PAY_PER_REQUEST"];
@@ -88,11 +92,11 @@ fn key_names(elements: &[KeyElement]) -> Result<(String, Option<String>), AwsErr
     match elements {
         [hash] if hash.key_type == "HASH" => Ok((hash.attribute_name.clone(), None)),
         [hash, range] => {
-            if hash.key_type != "HASH" {
-                return Err(invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type"));
-            }
             if hash.attribute_name == range.attribute_name {
                 return Err(invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name"));
+            }
+            if hash.key_type != "HASH" {
+                return Err(invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type"));
             }
             if range.key_type != "RANGE" {
                 return Err(invalid("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"));
@@ -109,6 +113,12 @@ pub fn billing(mode: Option<&str>, throughput: Option<Throughput>) -> Result<Bil
         (Some("PAY_PER_REQUEST"), Some(_)) => Err(invalid(
             "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
         )),
+        (_, Some(Throughput { read_capacity_units: units, .. })) if units > UNITS_MAX => {
+            Err(invalid(format!("Given value {units} for ReadCapacityUnits is out of bounds")))
+        }
+        (_, Some(Throughput { write_capacity_units: units, .. })) if units > UNITS_MAX => {
+            Err(invalid(format!("Given value {units} for WriteCapacityUnits is out of bounds")))
+        }
         (_, Some(throughput)) => Ok(Billing::Provisioned {
             read_units: throughput.read_capacity_units.unsigned_abs(),
             write_units: throughput.write_capacity_units.unsigned_abs(),
@@ -145,7 +155,15 @@ impl Request {
                 ))
             })
         };
-        let (hash, range) = key_names(self.key_schema.as_deref().unwrap_or_default())?;
+        let elements = self.key_schema.as_deref().unwrap_or_default();
+        if elements.len() > attributes.len() {
+            return Err(invalid("Invalid KeySchema: Some index key attribute have no definition"));
+        }
+        let named: Vec<&str> = elements.iter().map(|e| e.attribute_name.as_str()).collect();
+        for name in &named {
+            find(name, &named)?;
+        }
+        let (hash, range) = key_names(elements)?;
         let keys: Vec<&str> = std::iter::once(hash.as_str()).chain(range.as_deref()).collect();
         let key = KeySchema {
             hash: find(&hash, &keys)?,
@@ -210,6 +228,12 @@ impl Request {
             "SSESpecification with a KMS key"
         } else if self.resource_policy.is_some() {
             "ResourcePolicy"
+        } else if self.warm_throughput.is_some() {
+            "WarmThroughput"
+        } else if self.on_demand_throughput.is_some() {
+            "OnDemandThroughput"
+        } else if self.global_table_source_arn.is_some() {
+            "GlobalTableSourceArn"
         } else {
             return Ok(());
         };

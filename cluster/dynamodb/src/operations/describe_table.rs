@@ -30,7 +30,7 @@ impl Operation for DescribeTable {
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();
-        constraints.table(request.table_name.as_deref());
+        constraints.control_table(request.table_name.as_deref());
         constraints.finish()
     }
 

@@ -21,6 +21,20 @@ pub fn invalid(message: impl std::fmt::Display) -> AwsError {
     AwsError::validation(message.to_string())
 }
 
+const ENVELOPE: &str = "1 validation error detected: ";
+
+/// PutItem, UpdateItem and DeleteItem tell what is wrong with the request itself in the words of the framework. What
+/// they find out only from the table stays bare.
+/// (Measured at AWS by paritysuite/dynamodb-conformance, October 2026.)
+pub fn enveloped(mut e: AwsError) -> AwsError {
+    const ALONE: &str = "ExpressionAttributeValues can only be specified when using expressions";
+    if e.code == "ValidationException" && !e.message.contains(" detected: ") {
+        let text = if e.message.starts_with(ALONE) { ALONE } else { &*e.message };
+        e.message = format!("{ENVELOPE}{text}").into();
+    }
+    e
+}
+
 pub fn from_meta(e: MetaError) -> AwsError {
     match e {
         MetaError::NotApplied(_) | MetaError::Unknown(_) => AwsError::internal(e),

@@ -60,7 +60,16 @@ pub fn compile_all(
     }
     .check()
     .map_err(invalid)?;
-    let values = super::shapes::optional_item(placeholders.expression_attribute_values)?;
+    // Scan alone takes a filter and no key condition: it checks values in AWS's older layer.
+    let older = takes.contains(&ExpressionKind::Filter) && !takes.contains(&ExpressionKind::KeyCondition);
+    let values = match placeholders.expression_attribute_values.map(WireItem::into_item).transpose() {
+        Ok(values) => values,
+        Err(e) if older => {
+            let (message, key) = (e.error.older_message(), e.name);
+            return Err(invalid(format!("ExpressionAttributeValues contains invalid value: {message} for key {key}")));
+        }
+        Err(e) => return Err(invalid(e)),
+    };
     let mut substitutions =
         Substitutions::new(placeholders.expression_attribute_names, values).map_err(invalid)?;
     let s = &mut substitutions;

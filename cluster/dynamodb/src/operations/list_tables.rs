@@ -31,7 +31,8 @@ impl Operation for ListTables {
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();
         if let Some(name) = &request.exclusive_start_table_name {
-            constraints.name(name, "exclusiveStartTableName");
+            // The pattern is told first here, unlike elsewhere.
+            constraints.start_name(name, "exclusiveStartTableName");
         }
         constraints.at_least(request.limit, "limit", 1);
         constraints.at_most(request.limit, "limit", LIMIT_MAX as i64);

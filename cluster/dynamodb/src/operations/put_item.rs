@@ -1,10 +1,12 @@
 //! PutItem.
 
-use super::errors::invalid;
+use super::errors::{enveloped, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
 use super::shapes;
-use super::validate::{Constraints, RETURN_CONSUMED, RETURN_METRICS, table_arn};
+use super::validate::{
+    CONDITIONAL_OPERATORS, Constraints, RETURN_CONSUMED, RETURN_METRICS, RETURN_ON_FAILURE, table_arn,
+};
 use super::write::{Options, WriteAnswer, answer, data_table, new_write, send};
 use crate::node::Context;
 use crate::rpc::WriteAction;
@@ -52,10 +54,13 @@ impl Operation for PutItem {
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
         let metrics = request.return_item_collection_metrics.as_deref();
         constraints.one_of(metrics, "returnItemCollectionMetrics", RETURN_METRICS);
+        constraints.one_of(request.conditional_operator.as_deref(), "conditionalOperator", CONDITIONAL_OPERATORS);
+        let on_failure = request.return_values_on_condition_check_failure.as_deref();
+        constraints.one_of(on_failure, "returnValuesOnConditionCheckFailure", RETURN_ON_FAILURE);
         constraints.finish()?;
         match request.return_values.as_deref() {
             None | Some("NONE" | "ALL_OLD") => Ok(()),
-            Some(_) => Err(invalid("Return values set to invalid value")),
+            Some(_) => Err(enveloped(invalid("ReturnValues can only be ALL_OLD or NONE"))),
         }
     }
 
@@ -69,9 +74,9 @@ impl Operation for PutItem {
             ("Expected", request.expected.is_some()),
             ("ConditionalOperator", request.conditional_operator.is_some()),
         ];
-        let compiled = compile_all(&[ExpressionKind::Condition], &texts, &given, request.placeholders)?;
-        let expected = legacy::expected(request.expected, request.conditional_operator.as_deref())?;
-        let item = shapes::item(request.item.unwrap_or_default())?;
+        let compiled = compile_all(&[ExpressionKind::Condition], &texts, &given, request.placeholders).map_err(enveloped)?;
+        let expected = legacy::expected(request.expected, request.conditional_operator.as_deref()).map_err(enveloped)?;
+        let item = shapes::item(request.item.unwrap_or_default()).map_err(enveloped)?;
         breakwater_items::size::check_item_size(&item).map_err(invalid)?;
         let table = data_table(ctx, call, request.table_name.as_deref()).await?;
         let key = PrimaryKey::from_item(&table.schema.key, &item).map_err(invalid)?;

@@ -1,6 +1,6 @@
 //! Query.
 
-use super::errors::{from_route, invalid};
+use super::errors::{enveloped, from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
 use super::read::{PageAnswer, answer, last_evaluated, select, start_key};
@@ -57,7 +57,9 @@ impl Operation for Query {
             constraints.name(index, "indexName");
         }
         constraints.one_of(request.select.as_deref(), "select", super::read::SELECTS);
-        constraints.at_least(request.limit, "limit", 1);
+        if request.limit.is_some_and(|limit| limit < 1) {
+            constraints.fail_at("Limit", "Member must have value greater than or equal to 1");
+        }
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
         constraints.finish()
     }
@@ -94,6 +96,11 @@ impl Operation for Query {
                 QUERY_FILTER,
             ),
         };
+        let selection = match (&compiled.projection, &request.attributes_to_get) {
+            (Some(_), _) => Some("ProjectionExpression"),
+            (None, Some(_)) => Some("AttributesToGet"),
+            (None, None) => None,
+        };
         let projection = match compiled.projection {
             Some(projection) => Some(projection),
             None => legacy::attributes_to_get(request.attributes_to_get)?,
@@ -106,13 +113,13 @@ impl Operation for Query {
             None => table.schema.key.clone(),
             Some((_, local)) => KeySchema { hash: table.schema.key.hash.clone(), range: Some(local.range.clone()) },
         };
-        let select = select(request.select.as_deref(), projection.is_some(), index.is_some())?;
+        let select = select(request.select.as_deref(), selection, index.is_some()).map_err(enveloped)?;
         if let Some(filter) = &filter {
             let names: Vec<&str> = key.attributes().map(|a| a.name.as_str()).collect();
             filter.check_filter_keys(filter_parameter, &names).map_err(invalid)?;
         }
         let key_condition = key_conditions.bind(&key).map_err(invalid)?;
-        let exclusive_start = start.map(|s| start_key(&table, index.map(|(_, l)| l), &s)).transpose()?;
+        let exclusive_start = start.map(|s| start_key(&table, index.map(|(_, l)| l), &s, false)).transpose()?;
         let hash = partition_hash(&table.salt, &key_condition.hash);
         let partition = table.partition_of(hash).ok_or_else(|| AwsError::internal("a hash without a partition"))?;
         let consistent = request.consistent_read.unwrap_or(false);

@@ -8,7 +8,7 @@ use breakwater_aws::AwsError;
 use breakwater_items::Item;
 use breakwater_items::capacity::read_units;
 use breakwater_items::json::{serialize_items, serialize_option_item};
-use breakwater_items::key::PrimaryKey;
+use breakwater_items::key::{KeyError, PrimaryKey};
 use breakwater_items::schema::LocalIndex;
 use serde::Serialize;
 
@@ -43,11 +43,15 @@ pub fn index<'t>(table: &'t TableRecord, name: Option<&str>) -> Result<Option<(u
     }
 }
 
-pub fn select(given: Option<&str>, projected: bool, of_index: bool) -> Result<Select, AwsError> {
-    match (given, projected) {
-        (Some(given @ ("ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES" | "COUNT")), true) => {
-            Err(invalid(format!("Cannot specify the ProjectionExpression when choosing to get {given}")))
-        }
+/// `selection`: the parameter by which the request chose attributes.
+/// (Messages measured at AWS by moto's tests/test_dynamodb, 2026.)
+pub fn select(given: Option<&str>, selection: Option<&str>, of_index: bool) -> Result<Select, AwsError> {
+    if let (Some(given @ ("ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES" | "COUNT")), Some(parameter)) = (given, selection)
+    {
+        let given = if given == "COUNT" { "only the Count" } else { given };
+        return Err(invalid(format!("Cannot specify the {parameter} when choosing to get {given}")));
+    }
+    match (given, selection.is_some()) {
         (Some("SPECIFIC_ATTRIBUTES"), false) => Err(invalid(
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
         )),
@@ -62,8 +66,14 @@ pub fn select(given: Option<&str>, projected: bool, of_index: bool) -> Result<Se
     }
 }
 
-/// A request's `ExclusiveStartKey`: the table's key and, of an index, its sort attribute.
-pub fn start_key(table: &TableRecord, index: Option<&LocalIndex>, given: &Item) -> Result<StartKey, AwsError> {
+/// A request's `ExclusiveStartKey`: the table's key and, of an index, its sort attribute. A Scan of a table (`of_scan`)
+/// says more of a key that doesn't fit than a Query does.
+pub fn start_key(
+    table: &TableRecord,
+    index: Option<&LocalIndex>,
+    given: &Item,
+    of_scan: bool,
+) -> Result<StartKey, AwsError> {
     let mut key = given.clone();
     let index_sort = match index {
         None => None,
@@ -78,7 +88,10 @@ pub fn start_key(table: &TableRecord, index: Option<&LocalIndex>, given: &Item) 
             Some(value)
         }
     };
-    let key = PrimaryKey::from_key(&table.schema.key, &key).map_err(|e| invalid(format!("{BAD_START}: {e}")))?;
+    let key = PrimaryKey::from_key(&table.schema.key, &key).map_err(|e| match e {
+        KeyError::Mismatch if !of_scan || index.is_some() => invalid(BAD_START),
+        e => invalid(format!("{BAD_START}: {e}")),
+    })?;
     Ok(StartKey { key, index_sort })
 }
 

@@ -106,16 +106,21 @@ impl Operation for Scan {
             Some(filter) => Some(filter),
             None => legacy::filter("ScanFilter", request.scan_filter, request.conditional_operator.as_deref())?,
         };
+        let selection = match (&compiled.projection, &request.attributes_to_get) {
+            (Some(_), _) => Some("ProjectionExpression"),
+            (None, Some(_)) => Some("AttributesToGet"),
+            (None, None) => None,
+        };
         let projection = match compiled.projection {
             Some(projection) => Some(projection),
             None => legacy::attributes_to_get(request.attributes_to_get)?,
         };
-        let start = shapes::optional_item(request.exclusive_start_key)?;
+        let start = shapes::optional_older_item(request.exclusive_start_key)?;
 
         let table = data_table(ctx, call, request.table_name.as_deref()).await?;
         let index = super::read::index(&table, request.index_name.as_deref())?;
-        let select = select(request.select.as_deref(), projection.is_some(), index.is_some())?;
-        let mut exclusive_start = start.map(|s| start_key(&table, index.map(|(_, l)| l), &s)).transpose()?;
+        let select = select(request.select.as_deref(), selection, index.is_some())?;
+        let mut exclusive_start = start.map(|s| start_key(&table, index.map(|(_, l)| l), &s, true)).transpose()?;
         let consistent = request.consistent_read.unwrap_or(false);
         let range = match (request.segment, request.total_segments) {
             (Some(segment), Some(total)) => {

@@ -19,6 +19,15 @@ pub fn optional_item(given: Option<WireItem>) -> Result<Option<Item>, AwsError> 
     given.map(item).transpose()
 }
 
+/// As [`item`], in the words of BatchWriteItem and Scan, which check values in an older layer of AWS's.
+pub fn older_item(given: WireItem) -> Result<Item, AwsError> {
+    given.into_item().map_err(|e| super::errors::invalid(e.error.older_message()))
+}
+
+pub fn optional_older_item(given: Option<WireItem>) -> Result<Option<Item>, AwsError> {
+    given.map(older_item).transpose()
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Tag {

@@ -1,10 +1,12 @@
 //! UpdateItem.
 
-use super::errors::invalid;
+use super::errors::{enveloped, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
 use super::shapes;
-use super::validate::{Constraints, RETURN_CONSUMED, RETURN_METRICS, RETURN_VALUES, table_arn};
+use super::validate::{
+    CONDITIONAL_OPERATORS, Constraints, RETURN_CONSUMED, RETURN_METRICS, RETURN_ON_FAILURE, RETURN_VALUES, table_arn,
+};
 use super::write::{Options, WriteAnswer, answer, data_table, new_write, send};
 use crate::node::Context;
 use crate::rpc::WriteAction;
@@ -54,6 +56,9 @@ impl Operation for UpdateItem {
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
         let metrics = request.return_item_collection_metrics.as_deref();
         constraints.one_of(metrics, "returnItemCollectionMetrics", RETURN_METRICS);
+        constraints.one_of(request.conditional_operator.as_deref(), "conditionalOperator", CONDITIONAL_OPERATORS);
+        let on_failure = request.return_values_on_condition_check_failure.as_deref();
+        constraints.one_of(on_failure, "returnValuesOnConditionCheckFailure", RETURN_ON_FAILURE);
         constraints.finish()
     }
 
@@ -73,13 +78,13 @@ impl Operation for UpdateItem {
             ("ConditionalOperator", request.conditional_operator.is_some()),
         ];
         let takes = [ExpressionKind::Update, ExpressionKind::Condition];
-        let compiled = compile_all(&takes, &texts, &given, request.placeholders)?;
-        let expected = legacy::expected(request.expected, request.conditional_operator.as_deref())?;
+        let compiled = compile_all(&takes, &texts, &given, request.placeholders).map_err(enveloped)?;
+        let expected = legacy::expected(request.expected, request.conditional_operator.as_deref()).map_err(enveloped)?;
         let update = match compiled.update {
             Some(update) => update,
-            None => legacy::updates(request.attribute_updates)?.unwrap_or_else(Update::default),
+            None => legacy::updates(request.attribute_updates).map_err(enveloped)?.unwrap_or_else(Update::default),
         };
-        let key = shapes::item(request.key.unwrap_or_default())?;
+        let key = shapes::item(request.key.unwrap_or_default()).map_err(enveloped)?;
         let table = data_table(ctx, call, request.table_name.as_deref()).await?;
         let key = PrimaryKey::from_key(&table.schema.key, &key).map_err(invalid)?;
         update.check_keys(&table.schema.key).map_err(invalid)?;

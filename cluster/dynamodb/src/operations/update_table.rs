@@ -30,6 +30,11 @@ pub struct Request {
     replica_updates: Option<Vec<Value>>,
     table_class: Option<String>,
     deletion_protection_enabled: Option<bool>,
+    on_demand_throughput: Option<Value>,
+    warm_throughput: Option<Value>,
+    multi_region_consistency: Option<Value>,
+    global_table_witness_updates: Option<Value>,
+    global_table_settings_replication_mode: Option<Value>,
 }
 
 impl Operation for UpdateTable {
@@ -43,7 +48,7 @@ impl Operation for UpdateTable {
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();
-        constraints.table(request.table_name.as_deref());
+        constraints.control_table(request.table_name.as_deref());
         constraints.one_of(request.billing_mode.as_deref(), "billingMode", BILLING_MODES);
         constraints.one_of(request.table_class.as_deref(), "tableClass", TABLE_CLASSES);
         if let Some(throughput) = &request.provisioned_throughput {
@@ -57,6 +62,11 @@ impl Operation for UpdateTable {
             (request.sse_specification.is_some(), "SSESpecification"),
             (request.replica_updates.is_some(), "ReplicaUpdates"),
             (request.attribute_definitions.is_some(), "AttributeDefinitions"),
+            (request.on_demand_throughput.is_some(), "OnDemandThroughput"),
+            (request.warm_throughput.is_some(), "WarmThroughput"),
+            (request.multi_region_consistency.is_some(), "MultiRegionConsistency"),
+            (request.global_table_witness_updates.is_some(), "GlobalTableWitnessUpdates"),
+            (request.global_table_settings_replication_mode.is_some(), "GlobalTableSettingsReplicationMode"),
         ] {
             if given {
                 return Err(invalid(format!(
@@ -89,6 +99,11 @@ impl Operation for UpdateTable {
                     Billing::OnDemand => "PAY_PER_REQUEST",
                     Billing::Provisioned { .. } => "PROVISIONED",
                 });
+                if mode == "PROVISIONED" && request.provisioned_throughput.is_none() {
+                    return Err(invalid(
+                        "One or more parameter values were invalid: ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
+                    ));
+                }
                 let new = billing(Some(mode), request.provisioned_throughput)?;
                 set_billing(table, new, now)?;
             }

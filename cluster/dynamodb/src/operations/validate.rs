@@ -11,18 +11,23 @@ pub struct Constraints {
 
 const PATTERN: &str = "[a-zA-Z0-9_.-]+";
 
+/// A table's name (or the one in its ARN) as a key of a batch.
+pub fn fits_table_key(given: &str) -> bool {
+    let name = table_name(given);
+    (3..=255).contains(&name.len()) && fits_pattern(name)
+}
+
 fn fits_pattern(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 impl Constraints {
     pub fn fail(&mut self, value: &str, at: &str, constraint: &str) {
-        self.violations
-            .push(format!("Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"));
+        self.push(format!("Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"));
     }
 
     pub fn null(&mut self, at: &str) {
-        self.violations.push(format!("Value null at '{at}' failed to satisfy constraint: Member must not be null"));
+        self.push(format!("Value null at '{at}' failed to satisfy constraint: Member must not be null"));
     }
 
     /// A table's or index's name: 3 to 255 signs of a set.
@@ -38,22 +43,52 @@ impl Constraints {
         }
     }
 
-    /// A table given by name or ARN; null where it is missing.
+    pub fn start_name(&mut self, value: &str, at: &str) {
+        if !fits_pattern(value) {
+            self.fail(value, at, &format!("Member must satisfy regular expression pattern: {PATTERN}"));
+        }
+        if value.len() < 3 {
+            self.fail(value, at, "Member must have length greater than or equal to 3");
+        }
+        if value.len() > 255 {
+            self.fail(value, at, "Member must have length less than or equal to 255");
+        }
+    }
+
+    /// A table of a data operation, given by name or ARN; null where it is missing.
     pub fn table(&mut self, value: Option<&str>) {
-        match value {
-            None => self.null("tableName"),
-            Some(value) => {
-                let name = table_name(value);
-                if name.is_empty() {
-                    self.fail(value, "tableName", "Member must have length greater than or equal to 1");
-                }
-                if value.len() > 1_024 {
-                    self.fail(value, "tableName", "Member must have length less than or equal to 1024");
-                }
-                if !fits_pattern(name) {
-                    self.fail(value, "tableName", &format!("Member must satisfy regular expression pattern: {PATTERN}"));
-                }
-            }
+        self.table_of(value, 1);
+    }
+
+    /// As [`Constraints::table`], for operations on tables themselves.
+    pub fn control_table(&mut self, value: Option<&str>) {
+        self.table_of(value, 3);
+    }
+
+    fn table_of(&mut self, value: Option<&str>, least: usize) {
+        let Some(value) = value else { return self.null("tableName") };
+        let name = table_name(value);
+        let most = if name.len() < value.len() { 1_024 } else { 255 };
+        if name.len() < least {
+            self.fail(value, "tableName", &format!("Member must have length greater than or equal to {least}"));
+        }
+        if value.len() > most {
+            self.fail(value, "tableName", &format!("Member must have length less than or equal to {most}"));
+        }
+        if !fits_pattern(name) {
+            self.fail(value, "tableName", &format!("Member must satisfy regular expression pattern: {PATTERN}"));
+        }
+    }
+
+    /// For operations whose framework names the member by its path and doesn't repeat the value.
+    pub fn fail_at(&mut self, path: &str, constraint: &str) {
+        self.push(format!("Value at '{path}' failed to satisfy constraint: {constraint}"));
+    }
+
+    /// AWS tells ten at most.
+    fn push(&mut self, violation: String) {
+        if self.violations.len() < 10 {
+            self.violations.push(violation);
         }
     }
 
@@ -116,6 +151,10 @@ pub fn index_arn(call: &Call, table: Option<&str>, index: Option<&str>) -> Vec<A
 
 pub const RETURN_CONSUMED: &[&str] = &["INDEXES", "TOTAL", "NONE"];
 pub const RETURN_METRICS: &[&str] = &["SIZE", "NONE"];
+pub const RETURN_ON_FAILURE: &[&str] = &["ALL_OLD", "NONE"];
+pub const CONDITIONAL_OPERATORS: &[&str] = &["OR", "AND"];
+/// What a name in a map of tables must satisfy, as AWS lists it.
+pub const TABLE_KEYS: &str = "Map keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]";
 pub const RETURN_VALUES: &[&str] = &["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"];
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use super::wire::{Malformed, Reader, put_varint};
 use crate::rpc::{IndexWrite, WriteDone};
-use breakwater_items::stored::{self, StoredItem};
+use breakwater_items::stored;
 use bytes::Bytes;
 
 const FORMAT: u8 = 1;

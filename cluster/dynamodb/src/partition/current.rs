@@ -3,7 +3,7 @@
 use crate::rpc::PartitionError;
 use breakwater_items::key::{self, PrimaryKey};
 use breakwater_items::schema::{IndexProjection, LocalIndex, TableSchema};
-use breakwater_items::stored::{self, StoredItem};
+use breakwater_items::stored;
 use breakwater_items::{AttributeValue, Item, size};
 use bytes::Bytes;
 

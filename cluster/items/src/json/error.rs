@@ -56,9 +56,9 @@ fn listed<T: Ord + Clone>(members: &[T]) -> Vec<T> {
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ValueError::NoType => f.write_str(
-                "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
-            ),
+            ValueError::NoType => {
+                f.write_str("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+            }
             ValueError::ManyTypes => f.write_str(
                 "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported \
                  datatypes",

@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::error::ValueError;
 use crate::number::Number;
@@ -270,7 +270,7 @@ impl<'de> Shape<'de> for BlobShape {
     const EXPECTED: Expected = Expected::Blob;
 
     fn text<E: de::Error>(self, text: Cow<'de, str>) -> Result<Self::Output, E> {
-        if text.len() % 4 != 0 {
+        if !text.len().is_multiple_of(4) {
             let length = text.len();
             return Err(E::custom(format!(
                 "Base64 encoded length is expected a multiple of 4 bytes but found: {length}"

@@ -62,7 +62,9 @@ fn the_wire_form_is_awss() {
 fn invalid_values_get_awss_messages() {
     let invalid = |rest: &str| format!("One or more parameter values were invalid: {rest}");
     let none = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
-    for json in ["{}", "null", r#"{"S":null}"#, r#"{"X":"a"}"#, r#"{"L":[{}]}"#, r#"{"L":[null]}"#, r#"{"M":{"a":null}}"#] {
+    for json in
+        ["{}", "null", r#"{"S":null}"#, r#"{"X":"a"}"#, r#"{"L":[{}]}"#, r#"{"L":[null]}"#, r#"{"M":{"a":null}}"#]
+    {
         assert_eq!(refused(json), none, "{json}");
     }
     assert_eq!(
@@ -207,8 +209,7 @@ fn they_stand_in_requests_and_answers() {
         #[serde(serialize_with = "serialize_option_value", skip_serializing_if = "Option::is_none")]
         gone: Option<AttributeValue>,
     }
-    let request: Request =
-        serde_json::from_str(r#"{"Item":null,"Keys":[{"a":{"N":"1"}}],"Value":{"S":"x"}}"#).unwrap();
+    let request: Request = serde_json::from_str(r#"{"Item":null,"Keys":[{"a":{"N":"1"}}],"Value":{"S":"x"}}"#).unwrap();
     assert!(request.item.is_none());
     let items: Vec<Item> = request.keys.into_iter().map(|key| key.into_item().unwrap()).collect();
     let answer = Answer {

@@ -152,7 +152,8 @@ fn keys_of_items_are_checked() {
         message(PrimaryKey::from_item(&schema(), &item(1, b"b"))),
         "One or more parameter values were invalid: Type mismatch for key h expected: S actual: N"
     );
-    let empty = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty";
+    let empty =
+        "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty";
     assert_eq!(message(PrimaryKey::from_item(&schema(), &item("", b"b"))), format!("{empty} string value. Key: h"));
     assert_eq!(message(PrimaryKey::from_item(&schema(), &item("a", b""))), format!("{empty} binary value. Key: r"));
 }

@@ -14,8 +14,9 @@ fn number(text: &str) -> Number {
 pub(crate) fn numbers() -> impl Strategy<Value = Number> {
     let digits = prop_oneof![0u128..1000, any::<u64>().prop_map(u128::from), 0..POWERS_OF_TEN[38]];
     let exponents = prop_oneof![-3i32..4, -45i32..45, -170i32..130];
-    (any::<bool>(), digits, exponents)
-        .prop_filter_map("out of range", |(negative, digits, exponent)| Number::normalised(negative, digits, exponent).ok())
+    (any::<bool>(), digits, exponents).prop_filter_map("out of range", |(negative, digits, exponent)| {
+        Number::normalised(negative, digits, exponent).ok()
+    })
 }
 
 fn exact(number: &Number) -> BigDecimal {
@@ -37,7 +38,8 @@ fn stored(exact: &BigDecimal) -> Result<Number, NumberError> {
     if leading > i64::from(EXPONENT_MAX) || text.len() > 38 {
         return Err(NumberError::Overflow);
     }
-    Ok(Number::from_parts(digits.sign() == bigdecimal::num_bigint::Sign::Minus, -scale as i16, text.parse().unwrap()).unwrap())
+    Ok(Number::from_parts(digits.sign() == bigdecimal::num_bigint::Sign::Minus, -scale as i16, text.parse().unwrap())
+        .unwrap())
 }
 
 proptest! {
@@ -170,7 +172,8 @@ fn texts_are_normalised() {
 #[test]
 fn errors_are_awss() {
     const OVERFLOW: &str = "Number overflow. Attempting to store a number with magnitude larger than supported range";
-    const UNDERFLOW: &str = "Number underflow. Attempting to store a number with magnitude smaller than supported range";
+    const UNDERFLOW: &str =
+        "Number underflow. Attempting to store a number with magnitude smaller than supported range";
     for (text, message) in [
         ("1e99999999999", OVERFLOW),
         ("-1e99999999999", OVERFLOW),
@@ -191,9 +194,26 @@ fn errors_are_awss() {
     ] {
         assert_eq!(Number::from_str(text).unwrap_err().to_string(), message, "{text}");
     }
-    for text in
-        ["abc", "", "1.2.3", " 1", "1 ", "0x10", "1e", "1e+", "e5", "NaN", "Infinity", "-", ".", "1,0", "1e1.5", "--1", "1e9223372036854775808", "١"]
-    {
+    for text in [
+        "abc",
+        "",
+        "1.2.3",
+        " 1",
+        "1 ",
+        "0x10",
+        "1e",
+        "1e+",
+        "e5",
+        "NaN",
+        "Infinity",
+        "-",
+        ".",
+        "1,0",
+        "1e1.5",
+        "--1",
+        "1e9223372036854775808",
+        "١",
+    ] {
         assert_eq!(
             Number::from_str(text).unwrap_err().to_string(),
             format!("The parameter cannot be converted to a numeric value: {text}")
