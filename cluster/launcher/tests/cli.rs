@@ -178,7 +178,12 @@ fn an_unknown_target_is_refused_and_nothing_is_touched() {
 #[ignore = "known fault: BREAKWATER_NAME reaches the nodes, whose settings take it as the node's own name"]
 fn the_regions_name_in_the_environment_is_no_setting_of_its_nodes() {
     let machine = Machine::new("environment");
-    let _up = machine.up(|command| drop(command.env("BREAKWATER_NAME", "other")), "other");
+    let _up = machine.up(
+        |command| {
+            command.env("BREAKWATER_NAME", "other");
+        },
+        "other",
+    );
     let environment = std::fs::read_to_string(machine.host("other", "edge").join("run/env")).unwrap();
     // The message must not show an environment: it may hold secrets of whoever runs the test.
     assert!(!environment.lines().any(|l| l.starts_with("BREAKWATER_NAME=")), "BREAKWATER_NAME is in it");
@@ -188,8 +193,12 @@ fn the_regions_name_in_the_environment_is_no_setting_of_its_nodes() {
 #[ignore = "known fault: BREAKWATER_NODE_SETTINGS goes to the edge too, which refuses keys that it doesn't know"]
 fn settings_for_nodes_that_store_are_not_given_to_the_edge() {
     let machine = Machine::new("extra");
-    let _up =
-        machine.up(|command| drop(command.env("BREAKWATER_NODE_SETTINGS", "hold_back_unsynced=true")), "breakwater");
+    let _up = machine.up(
+        |command| {
+            command.env("BREAKWATER_NODE_SETTINGS", "hold_back_unsynced=true");
+        },
+        "breakwater",
+    );
     let text = |host: &str| std::fs::read_to_string(machine.host("breakwater", host).join("node.toml")).unwrap();
     assert!(text("dynamo-node-a1").contains("hold_back_unsynced"));
     assert!(!text("edge").contains("hold_back_unsynced"));

@@ -82,3 +82,33 @@ fn cost_of_a_put_of_one_kilobyte() {
         );
     }
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_messages() {
+    let filler = s(&"v".repeat(150));
+    let mut attributes = vec![("h", s("user#1234567")), ("r", n(5)), ("a", s("p")), ("b", n(7))];
+    attributes.extend(["c", "d", "e", "f", "g", "i"].map(|name| (name, filler.clone())));
+    let item = item(&attributes);
+    let answer = PartitionResponse::Get(vec![GotItem { item: Some(item.clone()), size_bytes: 1_000 }]);
+    let write = put(1, &attributes);
+    fn time<T>(what: &str, mut f: impl FnMut() -> T) {
+        let start = Instant::now();
+        for _ in 0..WRITES {
+            black_box(f());
+        }
+        println!("{what}: {:.2} µs", start.elapsed().as_secs_f64() * 1e6 / WRITES as f64);
+    }
+    for _ in 0..2 {
+        time("encode write", || crate::rpc::encode(&write).unwrap());
+        time("encode answer", || crate::rpc::encode(&answer).unwrap());
+        let bytes = crate::rpc::encode(&write).unwrap();
+        time("decode write", || crate::rpc::decode::<ItemWrite>(&bytes).unwrap());
+        let bytes = crate::rpc::encode(&answer).unwrap();
+        time("decode answer", || crate::rpc::decode::<PartitionResponse>(&bytes).unwrap());
+        let bytes = breakwater_items::stored::encode(1, 2, &item);
+        time("store", || breakwater_items::stored::encode(1, 2, &item));
+        time("load", || breakwater_items::stored::decode(&bytes).unwrap());
+        time("partition hash", || key::partition_hash(&[3; 16], &item["h"]));
+    }
+}
