@@ -113,9 +113,9 @@ impl Group {
     pub fn leader(&self) -> LeaderHint {
         let receiver = self.raft.metrics();
         let metrics = receiver.borrow_watched();
-        let leader = metrics.current_leader.and_then(|id| {
-            metrics.membership_config.membership().get_node(&id).map(|member| member.name.clone())
-        });
+        let leader = metrics
+            .current_leader
+            .and_then(|id| metrics.membership_config.membership().get_node(&id).map(|member| member.name.clone()));
         LeaderHint { leader, term: metrics.current_term }
     }
 
@@ -327,9 +327,10 @@ impl Group {
             let metrics = receiver.borrow_watched();
             let last = metrics.last_log_index;
             let applied = metrics.last_applied.as_ref().map(|id| id.index);
-            let replicated = metrics.replication.as_ref().is_some_and(|r| {
-                r.values().all(|matched| matched.as_ref().map(|id| id.index) == last)
-            });
+            let replicated = metrics
+                .replication
+                .as_ref()
+                .is_some_and(|r| r.values().all(|matched| matched.as_ref().map(|id| id.index) == last));
             (metrics.current_term, last, applied == last && replicated && metrics.state == ServerState::Leader)
         };
         if !settled || last.is_none() {

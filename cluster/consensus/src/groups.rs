@@ -156,13 +156,12 @@ impl Groups {
         .await
         .map_err(|e| StartError::Raft(id, e.to_string()))?;
         if founders.contains_key(&self.me) {
-            let members: BTreeMap<u64, Member> =
-                founders.into_iter().map(|(id, name)| (id, Member { name })).collect();
-            if !raft.is_initialized().await.map_err(|e| StartError::Raft(id, e.to_string()))? {
-                if let Err(e) = raft.initialize(members).await {
-                    // Between the question and the answer a leader may have come by: then it is initialised.
-                    tracing::debug!(group = %id, error = %e, "not initialised here");
-                }
+            let members: BTreeMap<u64, Member> = founders.into_iter().map(|(id, name)| (id, Member { name })).collect();
+            if !raft.is_initialized().await.map_err(|e| StartError::Raft(id, e.to_string()))?
+                && let Err(e) = raft.initialize(members).await
+            {
+                // Between the question and the answer a leader may have come by: then it is initialised.
+                tracing::debug!(group = %id, error = %e, "not initialised here");
             }
         }
         let group = Arc::new(Group {
@@ -183,10 +182,10 @@ impl Groups {
     /// Stops a replica, keeping what it stored.
     pub async fn stop(&self, id: GroupId) {
         let group = self.groups.write().remove(&id);
-        if let Some(group) = group {
-            if let Err(e) = group.raft.shutdown().await {
-                tracing::warn!(group = %id, error = %e, "a replica didn't stop cleanly");
-            }
+        if let Some(group) = group
+            && let Err(e) = group.raft.shutdown().await
+        {
+            tracing::warn!(group = %id, error = %e, "a replica didn't stop cleanly");
         }
     }
 
@@ -219,8 +218,7 @@ impl Groups {
                     if group.transfer_leader(&member).await.is_ok() {
                         let seen = group.leader();
                         let wait = Duration::from_millis(300);
-                        if tokio::time::timeout(wait, group.leader_changed(&seen)).await.is_ok() && !group.is_leader()
-                        {
+                        if tokio::time::timeout(wait, group.leader_changed(&seen)).await.is_ok() && !group.is_leader() {
                             return;
                         }
                     }

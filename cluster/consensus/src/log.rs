@@ -228,10 +228,10 @@ impl RaftLogStorage<TypeConfig> for GroupLog {
     {
         let mut encoded = Vec::new();
         for entry in entries {
-            if let EntryPayload::Normal(command) = &entry.payload {
-                if !command.traceparent.is_empty() {
-                    breakwater_transport::event_in(&command.traceparent, "raft.append", self.group.0);
-                }
+            if let EntryPayload::Normal(command) = &entry.payload
+                && !command.traceparent.is_empty()
+            {
+                breakwater_transport::event_in(&command.traceparent, "raft.append", self.group.0);
             }
             encoded.push(LogEntry {
                 index: entry.log_id.index + 1,
@@ -239,11 +239,7 @@ impl RaftLogStorage<TypeConfig> for GroupLog {
                 payload: encode_entry(&entry)?,
             });
         }
-        self.store.append(
-            self.group,
-            encoded,
-            Box::new(move |result| callback.io_completed(result.map_err(io_error))),
-        );
+        self.store.append(self.group, encoded, Box::new(move |result| callback.io_completed(result.map_err(io_error))));
         Ok(())
     }
 

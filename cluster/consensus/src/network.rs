@@ -29,7 +29,9 @@ pub(crate) enum Request {
     PreVote(VoteRequest<TypeConfig>),
     TransferLeader(TransferLeaderRequest<TypeConfig>),
     /// The leader has nothing to do: tick no more until something comes.
-    Rest { term: u64 },
+    Rest {
+        term: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -42,11 +42,8 @@ impl Groups {
     fn watch_peers(self: &Arc<Self>, silent: &mut HashMap<NodeName, bool>) {
         let resting: Vec<_> =
             self.all().into_iter().filter(|g| g.resting.load(std::sync::atomic::Ordering::Relaxed)).collect();
-        let leaders: HashSet<NodeName> = resting
-            .iter()
-            .filter_map(|g| g.leader().leader)
-            .filter(|leader| leader != self.transport.name())
-            .collect();
+        let leaders: HashSet<NodeName> =
+            resting.iter().filter_map(|g| g.leader().leader).filter(|leader| leader != self.transport.name()).collect();
         silent.retain(|peer, _| leaders.contains(peer));
         let limit = Duration::from_millis(self.settings.silence_ms_max);
         for peer in leaders {

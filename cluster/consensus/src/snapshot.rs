@@ -67,11 +67,11 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.kept.load(Ordering::SeqCst) {
-            if let Err(e) = self.store.delete_range(generation_range(self.group, self.generation)) {
-                // It is removed at the next start.
-                tracing::warn!(group = %self.group, error = %e, "a thrown-away snapshot stays in the store");
-            }
+        if !self.kept.load(Ordering::SeqCst)
+            && let Err(e) = self.store.delete_range(generation_range(self.group, self.generation))
+        {
+            // It is removed at the next start.
+            tracing::warn!(group = %self.group, error = %e, "a thrown-away snapshot stays in the store");
         }
     }
 }

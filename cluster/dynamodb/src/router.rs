@@ -4,7 +4,9 @@
 //! So a router goes on until the deadline, and tells apart at its end what was certainly not done from what may have
 //! been.
 
-use crate::rpc::{self, ItemWrite, PartitionAnswer, PartitionCall, PartitionError, PartitionRequest, PartitionResponse};
+use crate::rpc::{
+    self, ItemWrite, PartitionAnswer, PartitionCall, PartitionError, PartitionRequest, PartitionResponse,
+};
 use crate::tables::{PartitionRecord, TableRecord};
 use breakwater_meta::Mirror;
 use breakwater_meta::records::{LeaderRecord, from_stored, leader_key};
@@ -178,7 +180,10 @@ impl Router {
                 let attempt = deadline.min(Instant::now() + ATTEMPT / 2);
                 match self.ask(&replica.node, partition.group, &call, attempt).await {
                     Ok(Ok(response)) => return Ok(response),
-                    Ok(Err(e @ (PartitionError::Validation(_) | PartitionError::WrongPartition | PartitionError::Throttled))) => {
+                    Ok(Err(
+                        e
+                        @ (PartitionError::Validation(_) | PartitionError::WrongPartition | PartitionError::Throttled),
+                    )) => {
                         return Err(RouteError::Partition(e));
                     }
                     Ok(Err(e)) => why = e.to_string(),

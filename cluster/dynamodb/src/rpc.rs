@@ -77,10 +77,17 @@ pub struct ItemWrite {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum WriteAction {
     /// The key is taken from the item.
-    Put { item: Item },
+    Put {
+        item: Item,
+    },
     /// Creates the item where there is none, as AWS does.
-    Update { key: PrimaryKey, update: Update },
-    Delete { key: PrimaryKey },
+    Update {
+        key: PrimaryKey,
+        update: Update,
+    },
+    Delete {
+        key: PrimaryKey,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,7 +256,9 @@ pub enum CodecError {
 
 /// A message as bytes: [`PartitionCall`] or [`PartitionAnswer`].
 pub fn encode<T: Serialize>(message: &T) -> Result<bytes::Bytes, CodecError> {
-    postcard::to_extend(message, vec![VERSION]).map(bytes::Bytes::from).map_err(|e| CodecError::Malformed(e.to_string()))
+    postcard::to_extend(message, vec![VERSION])
+        .map(bytes::Bytes::from)
+        .map_err(|e| CodecError::Malformed(e.to_string()))
 }
 
 /// Total: whatever the bytes are, an error or a message, and nothing left over.
@@ -258,6 +267,122 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     if *version != VERSION {
         return Err(CodecError::Version(*version));
     }
-    let (message, left) = postcard::take_from_bytes(rest).map_err(|e| CodecError::Malformed(e.to_string()))?;
-    if left.is_empty() { Ok(message) } else { Err(CodecError::Malformed(format!("{} bytes left over", left.len()))) }
+    let malformed = |e: postcard::Error| CodecError::Malformed(e.to_string());
+    let mut reader = postcard::Deserializer::from_flavor(Bounded { rest, stack_start: stack_pointer() });
+    let message = T::deserialize(&mut reader).map_err(malformed)?;
+    let left = reader.finalize().map_err(malformed)?;
+    if left == 0 { Ok(message) } else { Err(CodecError::Malformed(format!("{left} bytes left over"))) }
+}
+
+/// What reading a message may take of a thread's stack (2 MB for a thread of the runtime). An expression has 300
+/// operators at most, and takes a fifth of this where they all nest.
+const STACK_BYTES_MAX: usize = 768 << 10;
+
+/// About where the stack ends now. An address as a number, never followed.
+#[inline(never)]
+fn stack_pointer() -> usize {
+    let here = 0u8;
+    std::hint::black_box(&raw const here) as usize
+}
+
+/// Bytes of a message; refuses to go on where its nesting has taken too much of the stack. Conditions and operands
+/// nest without end as far as their types go, one byte a level.
+struct Bounded<'de> {
+    rest: &'de [u8],
+    stack_start: usize,
+}
+
+impl<'de> postcard::de_flavors::Flavor<'de> for Bounded<'de> {
+    /// Bytes left over.
+    type Remainder = usize;
+    type Source = &'de [u8];
+
+    fn pop(&mut self) -> postcard::Result<u8> {
+        let (first, rest) = self.rest.split_first().ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.rest = rest;
+        // A variant's number or a length: every level reads one.
+        if self.stack_start.abs_diff(stack_pointer()) > STACK_BYTES_MAX {
+            return Err(postcard::Error::SerdeDeCustom);
+        }
+        Ok(*first)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.rest.len())
+    }
+
+    fn try_take_n(&mut self, count: usize) -> postcard::Result<&'de [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.rest.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use breakwater_items::expression::Path;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn call(condition: Condition) -> PartitionCall {
+        let item = Item::from([("h".to_owned(), AttributeValue::S("x".to_owned()))]);
+        let write = ItemWrite {
+            request_id: 1,
+            age_ms: 0,
+            action: WriteAction::Put { item },
+            condition: Some(condition),
+            return_values: ReturnValues::AllOld,
+            return_on_condition_failure: true,
+            want_collection_metrics: false,
+        };
+        PartitionCall { table_id: Uuid::from_u128(3), request: PartitionRequest::Write(write) }
+    }
+
+    fn nested(levels: usize) -> Condition {
+        (0..levels).fold(Condition::Exists(Path::attribute("a")), |inner, _| Condition::Not(Box::new(inner)))
+    }
+
+    #[test]
+    fn a_call_reads_back_and_nothing_may_follow_it() {
+        let call = call(nested(300));
+        let bytes = encode(&call).unwrap();
+        assert_eq!(decode::<PartitionCall>(&bytes).unwrap(), call);
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(matches!(decode::<PartitionCall>(&longer), Err(CodecError::Malformed(_))));
+        let newer = [&[VERSION + 1], &bytes[1..]].concat();
+        assert!(matches!(decode::<PartitionCall>(&newer), Err(CodecError::Version(_))));
+        assert!(matches!(decode::<PartitionCall>(&[]), Err(CodecError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_million_levels_are_refused_before_the_stack_ends() {
+        let not = encode(&nested(1)).unwrap()[1];
+        let mut bytes = vec![not; 1 << 20];
+        bytes[0] = VERSION;
+        assert!(matches!(decode::<Condition>(&bytes), Err(CodecError::Malformed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(mut bytes in vec(any::<u8>(), 0..300)) {
+            if let Some(first) = bytes.first_mut() {
+                *first = VERSION;
+            }
+            let _ = decode::<PartitionCall>(&bytes);
+            let _ = decode::<PartitionAnswer>(&bytes);
+        }
+
+        #[test]
+        fn a_changed_byte_never_panics(at: prop::sample::Index, byte: u8) {
+            let mut bytes = encode(&call(nested(3))).unwrap().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = decode::<PartitionCall>(&bytes);
+        }
+    }
 }

@@ -38,7 +38,8 @@ fn with(mut item: Value, more: Value) -> Value {
 }
 
 async fn got(region: &Region, pk: &str, sk: i64) -> Value {
-    region.done("GetItem", json!({"TableName": TABLE, "Key": key(pk, sk), "ConsistentRead": true})).await["Item"].clone()
+    region.done("GetItem", json!({"TableName": TABLE, "Key": key(pk, sk), "ConsistentRead": true})).await["Item"]
+        .clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +54,10 @@ async fn one_items_life() -> anyhow::Result<()> {
     });
     let item = with(key("a", 1), everything);
     let done = region
-        .done("PutItem", json!({"TableName": TABLE, "Item": item, "ReturnConsumedCapacity": "INDEXES", "ReturnValues": "ALL_OLD"}))
+        .done(
+            "PutItem",
+            json!({"TableName": TABLE, "Item": item, "ReturnConsumedCapacity": "INDEXES", "ReturnValues": "ALL_OLD"}),
+        )
         .await;
     assert_eq!(done["ConsumedCapacity"]["CapacityUnits"], 1.0);
     assert!(done.get("Attributes").is_none(), "{done}");
@@ -61,14 +65,20 @@ async fn one_items_life() -> anyhow::Result<()> {
 
     // The old one comes back, whole.
     let done = region
-        .done("PutItem", json!({"TableName": TABLE, "Item": with(key("a", 1), json!({"v": {"N": "1"}})), "ReturnValues": "ALL_OLD"}))
+        .done(
+            "PutItem",
+            json!({"TableName": TABLE, "Item": with(key("a", 1), json!({"v": {"N": "1"}})), "ReturnValues": "ALL_OLD"}),
+        )
         .await;
     assert_eq!(done["Attributes"], item);
 
     let condition = json!({"TableName": TABLE, "Item": key("a", 1), "ConditionExpression": "attribute_not_exists(pk)",
                            "ReturnValuesOnConditionCheckFailure": "ALL_OLD"});
     let refused = region.ask("PutItem", condition).await.unwrap_err();
-    assert_eq!((&*refused.code, &*refused.message), ("ConditionalCheckFailedException", "The conditional request failed"));
+    assert_eq!(
+        (&*refused.code, &*refused.message),
+        ("ConditionalCheckFailedException", "The conditional request failed")
+    );
     assert_eq!(refused.extra.unwrap()["Item"], with(key("a", 1), json!({"v": {"N": "1"}})));
 
     for (wanted, expected) in [
@@ -87,7 +97,8 @@ async fn one_items_life() -> anyhow::Result<()> {
             .await;
         assert_eq!(done["Attributes"], expected, "{wanted}");
     }
-    let done = region.done("DeleteItem", json!({"TableName": TABLE, "Key": key("a", 1), "ReturnValues": "ALL_OLD"})).await;
+    let done =
+        region.done("DeleteItem", json!({"TableName": TABLE, "Key": key("a", 1), "ReturnValues": "ALL_OLD"})).await;
     assert_eq!(done["Attributes"]["v"], json!({"N": "6"}));
     assert_eq!(got(&region, "a", 1).await, Value::Null);
     // A table by its ARN.
@@ -190,8 +201,11 @@ async fn batches_pages_and_segments_see_every_item_once() -> anyhow::Result<()> 
 
     let keys: Vec<Value> = names.iter().map(|name| key(name, 7)).chain([key("none", 1)]).collect();
     let done = region
-        .done("BatchGetItem", json!({"RequestItems": {TABLE: {"Keys": keys, "ConsistentRead": true, "ProjectionExpression": "pk, sk"}},
-                                     "ReturnConsumedCapacity": "TOTAL"}))
+        .done(
+            "BatchGetItem",
+            json!({"RequestItems": {TABLE: {"Keys": keys, "ConsistentRead": true, "ProjectionExpression": "pk, sk"}},
+                                     "ReturnConsumedCapacity": "TOTAL"}),
+        )
         .await;
     let found: BTreeSet<_> = done["Responses"][TABLE].as_array().unwrap().iter().map(place).collect();
     assert_eq!(found, names.iter().map(|name| (name.clone(), 7)).collect());
@@ -226,7 +240,9 @@ async fn capacity_is_rounded_as_awss_is() -> anyhow::Result<()> {
         (sized(4_097, true), 5.0, None),
         (sized(4_097, false), 5.0, Some(1.0)),
     ] {
-        let done = region.done("PutItem", json!({"TableName": TABLE, "Item": item, "ReturnConsumedCapacity": "INDEXES"})).await;
+        let done = region
+            .done("PutItem", json!({"TableName": TABLE, "Item": item, "ReturnConsumedCapacity": "INDEXES"}))
+            .await;
         let consumed = &done["ConsumedCapacity"];
         assert_eq!(consumed["Table"]["CapacityUnits"], table_units, "{consumed}");
         let of_index = &consumed["LocalSecondaryIndexes"]["by-at"]["CapacityUnits"];
@@ -281,6 +297,66 @@ async fn a_page_ends_at_a_megabyte_over_all_partitions() -> anyhow::Result<()> {
         }
     }
     assert_eq!(pages, [11, 11, 8]);
+    region.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_from_before_expressions_still_work() -> anyhow::Result<()> {
+    let region = Region::start(2).await?;
+    region.create(table(TABLE)).await;
+    for sk in 0..6 {
+        let item = with(key("l", sk), json!({"colour": {"S": if sk % 2 == 0 { "red" } else { "blue" }}}));
+        let absent = json!({"pk": {"Exists": false}});
+        region.done("PutItem", json!({"TableName": TABLE, "Item": item, "Expected": absent})).await;
+        let again = region.refused("PutItem", json!({"TableName": TABLE, "Item": item, "Expected": absent})).await;
+        assert_eq!(again.0, "ConditionalCheckFailedException");
+    }
+    let found = |page: &Value| {
+        let sorts =
+            page["Items"].as_array().into_iter().flatten().map(|item| item["sk"]["N"].as_str().map(str::to_owned));
+        sorts.collect::<Option<Vec<_>>>().expect("sort keys")
+    };
+    let page = region
+        .done(
+            "Query",
+            json!({"TableName": TABLE, "AttributesToGet": ["sk"], "ScanIndexForward": false,
+            "KeyConditions": {
+                "pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "l"}]},
+                "sk": {"ComparisonOperator": "GE", "AttributeValueList": [{"N": "2"}]}},
+            "QueryFilter": {"colour": {"ComparisonOperator": "NE", "AttributeValueList": [{"S": "blue"}]}}}),
+        )
+        .await;
+    assert_eq!(found(&page), ["4", "2"]);
+    assert_eq!(page["Items"][0], json!({"sk": {"N": "4"}}));
+    let filter = json!({"colour": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "blue"}]},
+                        "sk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"N": "0"}]}});
+    for (operator, count) in [("AND", 0), ("OR", 4)] {
+        let page = region
+            .done("Scan", json!({"TableName": TABLE, "ScanFilter": filter, "ConditionalOperator": operator, "ConsistentRead": true}))
+            .await;
+        assert_eq!(page["Count"], count, "{operator}");
+    }
+    let done = region
+        .done(
+            "UpdateItem",
+            json!({"TableName": TABLE, "Key": key("l", 0), "ReturnValues": "ALL_NEW",
+            "Expected": {"colour": {"Value": {"S": "red"}}},
+            "AttributeUpdates": {"colour": {"Action": "DELETE"}, "seen": {"Action": "ADD", "Value": {"N": "2"}},
+                                 "name": {"Value": {"S": "zero"}}}}),
+        )
+        .await;
+    assert_eq!(done["Attributes"], with(key("l", 0), json!({"seen": {"N": "2"}, "name": {"S": "zero"}})));
+    let refused = region
+        .refused(
+            "UpdateItem",
+            json!({"TableName": TABLE, "Key": key("l", 0), "AttributeUpdates": {"sk": {"Value": {"N": "2"}}}}),
+        )
+        .await;
+    assert_eq!(
+        refused.1,
+        "One or more parameter values were invalid: Cannot update attribute sk. This attribute is part of the key"
+    );
     region.stop().await;
     Ok(())
 }

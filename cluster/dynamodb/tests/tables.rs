@@ -48,10 +48,19 @@ async fn a_tables_life() -> anyhow::Result<()> {
     assert_eq!(protected.0, "ValidationException");
     assert!(protected.1.contains("protected against deletion"), "{}", protected.1);
     let same = json!({"TableName": "cars", "ProvisionedThroughput": {"ReadCapacityUnits": 3_000, "WriteCapacityUnits": 1_500}});
-    assert!(region.refused("UpdateTable", same).await.1.starts_with("The provisioned throughput for the table will not change."));
+    assert!(
+        region
+            .refused("UpdateTable", same)
+            .await
+            .1
+            .starts_with("The provisioned throughput for the table will not change.")
+    );
     let changed = region
-        .done("UpdateTable", json!({"TableName": "cars", "BillingMode": "PAY_PER_REQUEST", "DeletionProtectionEnabled": false,
-                                    "TableClass": "STANDARD_INFREQUENT_ACCESS"}))
+        .done(
+            "UpdateTable",
+            json!({"TableName": "cars", "BillingMode": "PAY_PER_REQUEST", "DeletionProtectionEnabled": false,
+                                    "TableClass": "STANDARD_INFREQUENT_ACCESS"}),
+        )
         .await["TableDescription"]
         .clone();
     assert_eq!(changed["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");

@@ -120,6 +120,46 @@ fn request_shapes() -> Vec<(&'static str, Value, String)> {
             one("Invalid UpdateExpression: Syntax error; token: \"INVALID\", near: \"INVALID SYNTAX\""),
         ),
         (
+            "DeleteItem",
+            json!({"TableName": "table", "Key": key("a"), "Expected": {"a": {"Exists": true}}}),
+            one("One or more parameter values were invalid: Value must be provided when Exists is true for Attribute: a"),
+        ),
+        (
+            "PutItem",
+            json!({"TableName": "table", "Item": key("a"), "Expected": {"n": {"Value": {"N": ""}}}}),
+            one("The parameter cannot be converted to a numeric value: "),
+        ),
+        (
+            "PutItem",
+            json!({"TableName": "table", "Item": key("a"), "Expected": {"n": {"ComparisonOperator": "eq"}}}),
+            one("Value 'eq' at 'expected.n.member.comparisonOperator' failed to satisfy constraint: Member must satisfy enum value set: [IN, NULL, BETWEEN, LT, NOT_CONTAINS, EQ, GT, NOT_NULL, NE, LE, BEGINS_WITH, GE, CONTAINS]"),
+        ),
+        (
+            "DeleteItem",
+            json!({"TableName": "table", "Key": key("a"), "Expected": {"pk": {"Exists": false}}, "ConditionExpression": "attribute_not_exists(pk)"}),
+            one("Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {Expected} Expression parameters: {ConditionExpression}"),
+        ),
+        (
+            "GetItem",
+            json!({"TableName": "table", "Key": key("a"), "AttributesToGet": ["a", "a"]}),
+            "One or more parameter values were invalid: Duplicate value in attribute name: a".to_owned(),
+        ),
+        (
+            "GetItem",
+            json!({"TableName": "table", "Key": key("a"), "AttributesToGet": []}),
+            one("Value '[]' at 'attributesToGet' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+        ),
+        (
+            "Query",
+            json!({"TableName": "table", "KeyConditions": {}}),
+            "Conditions can be of length 1 or 2 only".to_owned(),
+        ),
+        (
+            "Query",
+            json!({"TableName": "table", "ConditionalOperator": "OR", "KeyConditions": {"pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}}}),
+            "ConditionalOperator cannot be used without Filter or Expected".to_owned(),
+        ),
+        (
             "Query",
             json!({"TableName": "table", "Limit": 0}),
             one("Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1"),
@@ -239,24 +279,33 @@ fn create_table_shapes() -> Vec<(Value, String)> {
     vec![
         (
             create(|b| b["BillingMode"] = "INVALID_MODE".into()),
-            one("Value 'INVALID_MODE' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]"),
+            one(
+                "Value 'INVALID_MODE' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]",
+            ),
         ),
         (
             create(|b| b["KeySchema"] = json!([])),
-            one("Value '[]' at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+            one(
+                "Value '[]' at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1",
+            ),
         ),
         (
             create(|b| b["BillingMode"] = "PROVISIONED".into()),
-            format!("{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"),
+            format!(
+                "{INVALID}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
+            ),
         ),
         (
             create(|b| b["ProvisionedThroughput"] = json!({"ReadCapacityUnits": 1, "WriteCapacityUnits": 1})),
-            format!("{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"),
+            format!(
+                "{INVALID}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+            ),
         ),
         (
             create(|b| {
                 b["BillingMode"] = "PROVISIONED".into();
-                b["ProvisionedThroughput"] = json!({"ReadCapacityUnits": 1_000_000_000_001_i64, "WriteCapacityUnits": 1});
+                b["ProvisionedThroughput"] =
+                    json!({"ReadCapacityUnits": 1_000_000_000_001_i64, "WriteCapacityUnits": 1});
             }),
             "Given value 1000000000001 for ReadCapacityUnits is out of bounds".to_owned(),
         ),
@@ -269,7 +318,9 @@ fn create_table_shapes() -> Vec<(Value, String)> {
         ),
         (
             create(|b| b["KeySchema"] = json!([{"AttributeName": "other", "KeyType": "HASH"}])),
-            format!("{INVALID}Some index key attributes are not defined in AttributeDefinitions. Keys: [other], AttributeDefinitions: [pk]"),
+            format!(
+                "{INVALID}Some index key attributes are not defined in AttributeDefinitions. Keys: [other], AttributeDefinitions: [pk]"
+            ),
         ),
         (
             create(|b| b["KeySchema"] = json!([{"AttributeName": "pk", "KeyType": "RANGE"}])),
@@ -277,11 +328,15 @@ fn create_table_shapes() -> Vec<(Value, String)> {
         ),
         (
             create(|b| b["AttributeDefinitions"] = three.clone()),
-            format!("{INVALID}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"),
+            format!(
+                "{INVALID}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"
+            ),
         ),
         (
             create(|b| b["LocalSecondaryIndexes"] = local("index", "pk")),
-            format!("{INVALID}Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"),
+            format!(
+                "{INVALID}Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"
+            ),
         ),
         (
             create(|b| {
@@ -289,7 +344,9 @@ fn create_table_shapes() -> Vec<(Value, String)> {
                 b["KeySchema"] = both.clone();
                 b["LocalSecondaryIndexes"] = local("index", "sk");
             }),
-            format!("{INVALID}Index KeySchema does not have the same leading hash key as table KeySchema for index: index. index hash key: sk, table hash key: pk"),
+            format!(
+                "{INVALID}Index KeySchema does not have the same leading hash key as table KeySchema for index: index. index hash key: sk, table hash key: pk"
+            ),
         ),
         (
             create(|b| {
@@ -297,7 +354,9 @@ fn create_table_shapes() -> Vec<(Value, String)> {
                 b["KeySchema"] = both.clone();
                 b["LocalSecondaryIndexes"] = local("ix", "pk");
             }),
-            one("Value 'ix' at 'localSecondaryIndexes.1.member.indexName' failed to satisfy constraint: Member must have length greater than or equal to 3"),
+            one(
+                "Value 'ix' at 'localSecondaryIndexes.1.member.indexName' failed to satisfy constraint: Member must have length greater than or equal to 3",
+            ),
         ),
         (
             create(|b| b["StreamSpecification"] = json!({"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"})),

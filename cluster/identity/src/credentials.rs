@@ -124,8 +124,7 @@ impl Credentials {
         let current = Arc::new(ArcSwap::from_pointee(current));
         let time: Arc<dyn TimeProvider> = Arc::new(OurTime(clock.clone()));
 
-        let clients =
-            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider()).build().map_err(failed)?;
+        let clients = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider()).build().map_err(failed)?;
         let mut server = ServerConfig::builder_with_details(provider(), time.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(failed)?
@@ -146,13 +145,7 @@ impl Credentials {
         client.resumption = Resumption::disabled();
         client.alpn_protocols = vec![b"h2".to_vec()];
 
-        Ok(Arc::new(Credentials {
-            identity,
-            current,
-            server: Arc::new(server),
-            client: Arc::new(client),
-            clock,
-        }))
+        Ok(Arc::new(Credentials { identity, current, server: Arc::new(server), client: Arc::new(client), clock }))
     }
 
     pub fn identity(&self) -> PeerIdentity {

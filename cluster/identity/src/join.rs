@@ -151,12 +151,8 @@ impl Joining {
         }
         let nonce = client.challenge(ChallengeRequest {}).await.map_err(answered)?.into_inner().nonce;
         let signature = enrolment.sign(&[&nonce[..], csr_pem.as_bytes()].concat());
-        let request = RenewRequest {
-            host,
-            csr_pem: csr_pem.to_owned(),
-            nonce,
-            signature: signature.as_ref().to_vec().into(),
-        };
+        let request =
+            RenewRequest { host, csr_pem: csr_pem.to_owned(), nonce, signature: signature.as_ref().to_vec().into() };
         Ok(client.renew(request).await.map_err(answered)?.into_inner().certificate_pem)
     }
 

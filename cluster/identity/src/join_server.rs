@@ -86,10 +86,8 @@ impl JoinService {
             zone: host.plan.zone.clone(),
             region: self.region.clone(),
         };
-        let certificate_pem = self
-            .ca
-            .sign(csr_pem, &identity, host.plan.address)
-            .map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let certificate_pem =
+            self.ca.sign(csr_pem, &identity, host.plan.address).map_err(|e| Status::invalid_argument(e.to_string()))?;
         tracing::info!(host = %host.plan.name, "certificate issued");
         Ok(Response::new(CertificateReply { certificate_pem }))
     }

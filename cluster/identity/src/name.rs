@@ -76,7 +76,8 @@ mod tests {
             region: "us-east-1".parse().unwrap(),
         };
         assert_eq!(PeerIdentity::from_uri(&edge.uri()), Some(edge));
-        for bad in ["", "breakwater://r/edge/-", "breakwater://r/boat/-/n", "breakwater://r/edge/-/n/x", "http://r/edge/-/n"]
+        for bad in
+            ["", "breakwater://r/edge/-", "breakwater://r/boat/-/n", "breakwater://r/edge/-/n/x", "http://r/edge/-/n"]
         {
             assert_eq!(PeerIdentity::from_uri(bad), None, "{bad}");
         }

@@ -112,8 +112,13 @@ fn tell(born: Instant, action: Action, target: &str, hosts: &[&Host], error: Opt
     .to_string()
 }
 
+fn zone_of_leader(region: &Region, table: &str) -> Option<String> {
+    let hosts = targets(region, &format!("dynamodb-leader:{table}")).ok()?;
+    hosts.first()?.zone.as_ref().map(ToString::to_string)
+}
+
 /// Faults by seed, evenly over the time, each undone before the next: at most one zone is hit at a time, so that a
-/// quorum remains. Every other one hits a leader.
+/// quorum remains. With a table, each hits a leader.
 pub fn random(
     region: &Region,
     seed: u64,
@@ -129,18 +134,22 @@ pub fn random(
         let begins = slot * n as u32 + slot / 10;
         std::thread::sleep(begins.saturating_sub(born.elapsed()));
         let action = [Action::Kill, Action::Pause, Action::Cut][rng.random_range(0..3)];
-        let roles: Vec<String> = match table {
-            Some(table) => vec!["meta-leader".to_owned(), format!("dynamodb-leader:{table}"), format!("dynamodb-leader:{table}")],
-            None => vec!["meta-leader".to_owned()],
+        let target = match table {
+            // Each fault hits a leader, alone or with its whole zone.
+            Some(table) => match rng.random_range(0..4) {
+                0 => "meta-leader".to_owned(),
+                1 => zone_of_leader(region, table).unwrap_or_else(|| "az-a".to_owned()),
+                _ => format!("dynamodb-leader:{table}"),
+            },
+            None => {
+                let others: Vec<String> = ["meta-leader", "az-a", "az-b", "az-c"]
+                    .map(str::to_owned)
+                    .into_iter()
+                    .chain(region.hosts.iter().filter(|h| h.kind != NodeKind::Edge).map(|h| h.name.to_string()))
+                    .collect();
+                others.choose(&mut rng).cloned().unwrap_or_default()
+            }
         };
-        let zones = ["az-a", "az-b", "az-c"];
-        let others: Vec<String> = zones
-            .iter()
-            .map(|z| (*z).to_owned())
-            .chain(region.hosts.iter().filter(|h| h.kind != NodeKind::Edge).map(|h| h.name.to_string()))
-            .collect();
-        let target = if n % 2 == 0 { roles.choose(&mut rng) } else { others.choose(&mut rng) };
-        let target = target.cloned().unwrap_or_default();
         let hosts = match targets(region, &target) {
             Ok(hosts) => hosts,
             Err(e) => {

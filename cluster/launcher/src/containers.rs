@@ -3,7 +3,7 @@
 use crate::hosts::{Host, Settings};
 use crate::region::Driver;
 use anyhow::{Context, Result, bail};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::Command;
 
 pub struct Containers {
@@ -33,6 +33,12 @@ impl Containers {
         format!("{}_{name}", self.project)
     }
 
+    fn on_backbone(&self, host: &Host) -> Result<bool> {
+        let format = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+        let networks = docker(&["inspect", "--format", format, &self.container(host)])?;
+        Ok(networks.split_whitespace().any(|name| name == self.network("backbone")))
+    }
+
     fn inspect(&self, host: &Host, format: &str) -> Option<String> {
         docker(&["inspect", "--format", format, &self.container(host)]).ok()
     }
@@ -57,14 +63,21 @@ impl Driver for Containers {
     fn resume(&self, host: &Host) -> Result<()> {
         docker(&["unpause", &self.container(host)]).map(|_| ())
     }
-    /// Off the backbone: what is cut off together still meets on the zone's network.
+    /// Off the backbone, on which everything that nodes say to each other goes: hosts that are cut off together are
+    /// cut off from each other too.
     fn cut(&self, host: &Host, _together: &[&Host]) -> Result<()> {
+        if !self.on_backbone(host)? {
+            return Ok(());
+        }
         docker(&["network", "disconnect", &self.network("backbone"), &self.container(host)]).map(|_| ())
     }
     fn heal(&self, host: &Host) -> Result<()> {
+        if self.on_backbone(host)? {
+            return Ok(());
+        }
         let (network, container) = (self.network("backbone"), self.container(host));
-        // The address of before, which the others know.
-        let address = backbone_address(host);
+        // The address of before, which the others know, and on which the node still listens.
+        let address = host.address.to_string();
         docker(&["network", "connect", "--ip", &address, "--alias", host.name.as_str(), &network, &container])
             .map(|_| ())
     }
@@ -72,17 +85,6 @@ impl Driver for Containers {
         self.inspect(host, "{{.State.Running}}").as_deref() == Some("true")
     }
     fn page(&self, host: &Host, port: u16) -> Option<SocketAddr> {
-        let addresses =
-            self.inspect(host, "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}")?;
-        let address: IpAddr = addresses.split_whitespace().next()?.parse().ok()?;
-        Some(SocketAddr::new(address, port))
-    }
-}
-
-/// As docker-compose.yml gives it: the last two bytes of the host's loopback address, on the backbone.
-fn backbone_address(host: &Host) -> String {
-    match host.address {
-        IpAddr::V4(v4) => format!("172.29.{}.{}", v4.octets()[2], v4.octets()[3]),
-        IpAddr::V6(v6) => v6.to_string(),
+        self.is_up(host).then(|| SocketAddr::new(host.address, port))
     }
 }

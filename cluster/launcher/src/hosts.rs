@@ -66,12 +66,32 @@ impl Host {
 
 pub const ZONES: [char; 3] = ['a', 'b', 'c'];
 
+/// Where the hosts run, and with that their addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Each host has its own loopback address of this machine.
+    Processes,
+    /// Each host has a fixed address on the backbone of docker-compose.yml.
+    Containers,
+}
+
+impl Place {
+    /// The host's last two bytes are the same in both places, but for the edge: a network's .0.1 is its gateway.
+    fn address(self, settings: &Settings, zone: usize, n: u8) -> IpAddr {
+        match self {
+            Place::Processes => Ipv4Addr::new(127, settings.network, zone as u8, n).into(),
+            Place::Containers if zone == 0 => Ipv4Addr::new(172, 29, 0, 9 + n).into(),
+            Place::Containers => Ipv4Addr::new(172, 29, zone as u8, n).into(),
+        }
+    }
+}
+
 /// The hosts, those first that others wait for.
-pub fn hosts(settings: &Settings) -> Result<Vec<Host>> {
+pub fn hosts(settings: &Settings, place: Place) -> Result<Vec<Host>> {
     if settings.dynamo_nodes_per_zone == 0 || settings.dynamo_nodes_per_zone > 9 {
         bail!("between 1 and 9 dynamo nodes a zone");
     }
-    let address = |zone: usize, n: u8| IpAddr::from(Ipv4Addr::new(127, settings.network, zone as u8, n));
+    let address = |zone: usize, n: u8| place.address(settings, zone, n);
     let mut hosts = Vec::new();
     for (z, letter) in ZONES.iter().enumerate() {
         hosts.push(Host {
@@ -96,22 +116,21 @@ pub fn hosts(settings: &Settings) -> Result<Vec<Host>> {
 }
 
 /// `"name=address:port", …` of all hosts of a kind, those of a zone first.
-fn list(hosts: &[Host], kind: NodeKind, near: Option<&Zone>, port: u16, by_name: bool) -> String {
+fn list(hosts: &[Host], kind: NodeKind, near: Option<&Zone>, port: u16) -> String {
     let mut chosen: Vec<&Host> = hosts.iter().filter(|h| h.kind == kind).collect();
     chosen.sort_by_key(|h| near.is_none() || h.zone.as_ref() != near);
     let mut out = String::from("[");
     for host in chosen {
-        let address = if by_name { host.name.to_string() } else { host.address.to_string() };
-        let _ = write!(out, "\"{}={address}:{port}\", ", host.name);
+        let _ = write!(out, "\"{}={}:{port}\", ", host.name, host.address);
     }
     out.push(']');
     out
 }
 
-/// Where a host finds its things, and where it listens: on its own address, or, in a container, on all of its.
+/// Where a host finds its things.
 pub struct Layout<'a> {
     pub dir: &'a Path,
-    pub containers: bool,
+    pub place: Place,
     /// Where the binaries are.
     pub binaries: &'a Path,
     /// A fault plan, a clock offset and the like, for tests: `key = value` lines.
@@ -120,21 +139,24 @@ pub struct Layout<'a> {
 
 /// The node's settings as TOML.
 pub fn node_toml(settings: &Settings, hosts: &[Host], host: &Host, layout: &Layout<'_>) -> Result<String> {
-    let containers = layout.containers;
     let mut out = common_toml(settings, host, layout, METRICS_PORT)?;
     let near = host.zone.as_ref();
     match host.kind {
         NodeKind::Edge => {
-            let bind = if containers { "0.0.0.0" } else { "127.0.0.1" };
+            // A container's port is published by Docker, which can only reach it from outside.
+            let bind = match layout.place {
+                Place::Processes => "127.0.0.1",
+                Place::Containers => "0.0.0.0",
+            };
             let _ = writeln!(out, "front = \"{bind}:{}\"", FRONT_PORT + settings.port_offset);
             let _ = writeln!(out, "dynamodb = \"{bind}:{}\"", DYNAMODB_PORT + settings.port_offset);
-            let _ = writeln!(out, "fronts = {}", list(hosts, NodeKind::Control, None, FRONT_PORT, containers));
-            let _ = writeln!(out, "dynamos = {}", list(hosts, NodeKind::Dynamo, None, DYNAMODB_PORT, containers));
+            let _ = writeln!(out, "fronts = {}", list(hosts, NodeKind::Control, None, FRONT_PORT));
+            let _ = writeln!(out, "dynamos = {}", list(hosts, NodeKind::Dynamo, None, DYNAMODB_PORT));
         }
         NodeKind::Control | NodeKind::Dynamo => {
             let _ = writeln!(out, "rpc_port = {RPC_PORT}");
-            let _ = writeln!(out, "control = {}", list(hosts, NodeKind::Control, near, RPC_PORT, containers));
-            let _ = writeln!(out, "join = {}", list(hosts, NodeKind::Control, near, JOIN_PORT, containers));
+            let _ = writeln!(out, "control = {}", list(hosts, NodeKind::Control, near, RPC_PORT));
+            let _ = writeln!(out, "join = {}", list(hosts, NodeKind::Control, near, JOIN_PORT));
             let _ = writeln!(out, "engine = \"{}\"", settings.engine);
             if host.kind == NodeKind::Control {
                 let _ = writeln!(out, "front_port = {FRONT_PORT}\njoin_port = {JOIN_PORT}");
@@ -162,14 +184,13 @@ pub fn agent_toml(settings: &Settings, host: &Host, layout: &Layout<'_>) -> Resu
 
 fn common_toml(settings: &Settings, host: &Host, layout: &Layout<'_>, metrics_port: u16) -> Result<String> {
     let dir = layout.dir.to_str().context("the region's folder has a name that isn't UTF-8")?;
-    let address = if layout.containers { IpAddr::from([0, 0, 0, 0]) } else { host.address };
     let mut out = String::new();
     let _ = writeln!(out, "name = \"{}\"", host.name);
     if let Some(zone) = &host.zone {
         let _ = writeln!(out, "zone = \"{zone}\"");
     }
     let _ = writeln!(out, "region = \"{}\"\naccount = \"{}\"", settings.region, settings.account);
-    let _ = writeln!(out, "address = \"{address}\"\nmetrics_port = {metrics_port}");
+    let _ = writeln!(out, "address = \"{}\"\nmetrics_port = {metrics_port}", host.address);
     let _ = writeln!(out, "data_dir = \"{dir}/data\"\nidentity_dir = \"{dir}/identity\"\nrun_dir = \"{dir}/run\"");
     Ok(out)
 }
@@ -181,16 +202,30 @@ mod tests {
     #[test]
     fn every_host_has_its_own_address_and_readable_settings() {
         let settings = Settings { dynamo_nodes_per_zone: 2, ..Settings::new("breakwater") };
-        let hosts = hosts(&settings).unwrap();
-        assert_eq!(hosts.len(), 10);
-        let addresses: std::collections::HashSet<_> = hosts.iter().map(|h| h.address).collect();
-        assert_eq!(addresses.len(), hosts.len());
-        let layout =
-            Layout { dir: Path::new("/x"), containers: false, binaries: Path::new("/b"), extra: "faults = \"\"\n" };
-        for host in &hosts {
-            node_toml(&settings, &hosts, host, &layout).unwrap().parse::<toml::Table>().unwrap();
-            agent_toml(&settings, host, &layout).unwrap().parse::<toml::Table>().unwrap();
+        for place in [Place::Processes, Place::Containers] {
+            let hosts = hosts(&settings, place).unwrap();
+            assert_eq!(hosts.len(), 10);
+            let addresses: std::collections::HashSet<_> = hosts.iter().map(|h| h.address).collect();
+            assert_eq!(addresses.len(), hosts.len());
+            let layout = Layout { dir: Path::new("/x"), place, binaries: Path::new("/b"), extra: "faults = \"\"\n" };
+            for host in &hosts {
+                let node = node_toml(&settings, &hosts, host, &layout).unwrap().parse::<toml::Table>().unwrap();
+                let agent = agent_toml(&settings, host, &layout).unwrap().parse::<toml::Table>().unwrap();
+                // What others are told to call, and what stands in the certificate.
+                assert_eq!(node["address"].as_str(), Some(host.address.to_string().as_str()));
+                assert_eq!(agent["address"], node["address"]);
+            }
         }
         assert_ne!(Settings::new("other").network, settings.network);
+    }
+
+    #[test]
+    fn containers_have_the_addresses_of_the_compose_file() {
+        let compose = include_str!("../../../docker-compose.yml");
+        for host in hosts(&Settings::new("breakwater"), Place::Containers).unwrap() {
+            let (_, service) = compose.split_once(&format!("hostname: {}\n", host.name)).unwrap();
+            let (_, address) = service.split_once("ipv4_address: ").unwrap();
+            assert_eq!(address.lines().next(), Some(host.address.to_string().as_str()), "{}", host.name);
+        }
     }
 }

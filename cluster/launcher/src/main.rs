@@ -143,8 +143,7 @@ fn main() -> Result<()> {
             let region = region(&cli.which, defaults)?;
             region.stop(&mut |line| println!("  {line}"))?;
             if wipe && !cli.which.docker && region.root.exists() {
-                std::fs::remove_dir_all(&region.root)
-                    .with_context(|| format!("removing {}", region.root.display()))?;
+                std::fs::remove_dir_all(&region.root).with_context(|| format!("removing {}", region.root.display()))?;
             }
             println!("The region is down{}.", if wipe { ", and its data removed" } else { "" });
             Ok(())
@@ -172,14 +171,9 @@ fn main() -> Result<()> {
             let region = region(&cli.which, defaults)?;
             if action == "random" {
                 let seed = seed.context("random needs --seed")?;
-                return chaos::random(
-                    &region,
-                    seed,
-                    Duration::from_secs(seconds),
-                    faults,
-                    table.as_deref(),
-                    |line| println!("{line}"),
-                );
+                return chaos::random(&region, seed, Duration::from_secs(seconds), faults, table.as_deref(), |line| {
+                    println!("{line}")
+                });
             }
             let action = Action::parse(&action).with_context(|| format!("{action:?} is not an action"))?;
             let hosts = chaos::targets(&region, &target.unwrap_or_default())?;

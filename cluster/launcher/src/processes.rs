@@ -2,10 +2,11 @@
 //!
 //! A process is known by its pid and the moment it was started, so that a pid used again is never ours.
 
-use crate::hosts::{Host, Layout, Settings, agent_toml, node_toml};
+use crate::hosts::{Host, Layout, Place, Settings, agent_toml, node_toml};
 use crate::pages;
 use crate::region::Driver;
 use anyhow::{Context, Result, bail};
+use breakwater_types::NodeKind;
 use rustix::process::{Pid, Signal};
 use std::fs;
 use std::net::SocketAddr;
@@ -79,7 +80,9 @@ impl Processes {
         for sub in ["log", "run", "data", "identity"] {
             fs::create_dir_all(dir.join(sub))?;
         }
-        let layout = Layout { dir: &dir, containers: false, binaries: &self.binaries, extra: &self.extra };
+        let stores = matches!(host.kind, NodeKind::Control | NodeKind::Dynamo);
+        let extra = if stores { self.extra.as_str() } else { "" };
+        let layout = Layout { dir: &dir, place: Place::Processes, binaries: &self.binaries, extra };
         fs::write(dir.join("node.toml"), node_toml(&self.settings, &self.hosts, host, &layout)?)?;
         fs::write(dir.join("agent.toml"), agent_toml(&self.settings, host, &layout)?)?;
         Ok(())
@@ -98,6 +101,10 @@ impl Driver for Processes {
         let child = Command::new(&binary)
             .arg("--config")
             .arg(dir.join("agent.toml"))
+            // The launcher's own words are not the nodes' settings.
+            .env_remove("BREAKWATER_NAME")
+            .env_remove("BREAKWATER_ROOT")
+            .env_remove("BREAKWATER_NODE_SETTINGS")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -1,6 +1,6 @@
 //! A region on this machine.
 
-use crate::hosts::{DYNAMODB_PORT, FRONT_PORT, Host, METRICS_PORT, Settings, hosts};
+use crate::hosts::{DYNAMODB_PORT, FRONT_PORT, Host, METRICS_PORT, Place, Settings, hosts};
 use crate::processes::Processes;
 use crate::{Containers, pages, profile};
 use anyhow::{Context, Result, bail};
@@ -102,7 +102,7 @@ impl Region {
             Ok(text) => serde_json::from_slice(&text).with_context(|| file.display().to_string())?,
             Err(_) => settings,
         };
-        let hosts = hosts(&settings)?;
+        let hosts = hosts(&settings, if docker { Place::Containers } else { Place::Processes })?;
         let driver: Box<dyn Driver> = if docker {
             Box::new(Containers::new(&settings))
         } else {
@@ -111,7 +111,9 @@ impl Region {
                 binaries,
                 settings: settings.clone(),
                 hosts: hosts.clone(),
-                extra: std::env::var("BREAKWATER_NODE_SETTINGS").map(|s| s.replace(';', "\n") + "\n").unwrap_or_default(),
+                extra: std::env::var("BREAKWATER_NODE_SETTINGS")
+                    .map(|s| s.replace(';', "\n") + "\n")
+                    .unwrap_or_default(),
             })
         };
         Ok(Region { root, settings, hosts, driver })
@@ -210,7 +212,7 @@ impl Region {
 
 /// For containers: everything of [`initialise`], and each host's settings as they are inside its container.
 pub fn initialise_for_containers(root: &Path, settings: &Settings, host_dir: &Path) -> Result<()> {
-    let hosts = hosts(settings)?;
+    let hosts = hosts(settings, Place::Containers)?;
     initialise(root, settings, &hosts)?;
     let binaries = Path::new("/usr/local/bin");
     for host in &hosts {
@@ -218,7 +220,7 @@ pub fn initialise_for_containers(root: &Path, settings: &Settings, host_dir: &Pa
         for sub in ["log", "run", "data", "identity"] {
             fs::create_dir_all(dir.join(sub))?;
         }
-        let layout = crate::hosts::Layout { dir: host_dir, containers: true, binaries, extra: "" };
+        let layout = crate::hosts::Layout { dir: host_dir, place: Place::Containers, binaries, extra: "" };
         fs::write(dir.join("node.toml"), crate::hosts::node_toml(settings, &hosts, host, &layout)?)?;
         fs::write(dir.join("agent.toml"), crate::hosts::agent_toml(settings, host, &layout)?)?;
     }

@@ -45,21 +45,26 @@ impl Status {
 
     /// `(host, group)` of all leaders of groups whose description begins so.
     pub fn leaders(&self, what: &str) -> Vec<(String, Value)> {
-        self.hosts
+        let mut found = self
+            .hosts
             .iter()
             .flat_map(|host| host.groups.iter().map(move |group| (host, group)))
             .filter(|(host, group)| {
-                let named = group["what"].as_str().is_some_and(|w| {
-                    w.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-                });
+                let named = group["what"]
+                    .as_str()
+                    .is_some_and(|w| w.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
                 named && group["leader"].as_str() == Some(&host.name)
             })
             .map(|(host, group)| (host.name.clone(), group.clone()))
-            .collect()
+            .collect::<Vec<_>>();
+        // A deposed leader may not know it yet: the newest term knows best.
+        found.sort_by_key(|(_, group)| std::cmp::Reverse(group["term"].as_u64()));
+        found
     }
 
     pub fn table(&self) -> String {
-        let mut out = format!("{:<18} {:<6} {:<9} {:>8}  {:<28} WHY\n", "HOST", "ZONE", "STATE", "PID", "LEADS / FOLLOWS");
+        let mut out =
+            format!("{:<18} {:<6} {:<9} {:>8}  {:<28} WHY\n", "HOST", "ZONE", "STATE", "PID", "LEADS / FOLLOWS");
         for host in &self.hosts {
             let state = match (host.up, host.ready) {
                 (false, _) => "down",
@@ -68,11 +73,8 @@ impl Status {
             };
             let leads = host.groups.iter().filter(|g| g["leader"].as_str() == Some(&host.name)).count();
             let stopped = host.groups.iter().filter(|g| g["role"] == "stopped").count();
-            let mut roles = if host.groups.is_empty() {
-                String::new()
-            } else {
-                format!("{leads} / {}", host.groups.len() - leads)
-            };
+            let mut roles =
+                if host.groups.is_empty() { String::new() } else { format!("{leads} / {}", host.groups.len() - leads) };
             if stopped > 0 {
                 let _ = write!(roles, " ({stopped} stopped)");
             }

@@ -188,12 +188,7 @@ impl MetaClient {
         }
     }
 
-    pub(crate) async fn watch(
-        &self,
-        prefix: &[u8],
-        after: Revision,
-        deadline: Instant,
-    ) -> Result<Watched, MetaError> {
+    pub(crate) async fn watch(&self, prefix: &[u8], after: Revision, deadline: Instant) -> Result<Watched, MetaError> {
         match self.ask_any(&Request::Watch { prefix: prefix.to_vec(), after }, deadline).await? {
             Response::Events { revision, events } => Ok(Watched::Events(revision, events)),
             Response::Compacted => Ok(Watched::Compacted),

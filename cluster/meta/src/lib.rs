@@ -17,8 +17,8 @@ pub mod client;
 mod machine;
 pub mod mirror;
 pub mod model;
-pub mod service;
 pub mod records;
+pub mod service;
 mod state;
 
 pub use client::{MetaClient, MetaError};

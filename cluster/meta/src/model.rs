@@ -95,10 +95,18 @@ pub struct Event {
 /// A command of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Command {
-    Txn { request_id: u128, txn: Txn },
-    LeaseGrant { request_id: u128, ttl_ms: u64 },
+    Txn {
+        request_id: u128,
+        txn: Txn,
+    },
+    LeaseGrant {
+        request_id: u128,
+        ttl_ms: u64,
+    },
     /// Deletes the lease and the keys bound to it.
-    LeaseRevoke { id: LeaseId },
+    LeaseRevoke {
+        id: LeaseId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,31 +120,54 @@ pub(crate) enum Reply {
 /// A call from another node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    Txn { request_id: u128, txn: Txn },
+    Txn {
+        request_id: u128,
+        txn: Txn,
+    },
     /// Linearizable.
     Range(RangeRequest),
     /// From this node's own state, possibly stale: what a mirror starts from.
-    List { prefix: Vec<u8> },
+    List {
+        prefix: Vec<u8>,
+    },
     /// Answers when there is a change after this revision, or at the deadline.
-    Watch { prefix: Vec<u8>, after: Revision },
-    LeaseGrant { request_id: u128, ttl_ms: u64 },
-    LeaseKeepAlive { id: LeaseId },
-    LeaseRevoke { id: LeaseId },
+    Watch {
+        prefix: Vec<u8>,
+        after: Revision,
+    },
+    LeaseGrant {
+        request_id: u128,
+        ttl_ms: u64,
+    },
+    LeaseKeepAlive {
+        id: LeaseId,
+    },
+    LeaseRevoke {
+        id: LeaseId,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Response {
     Txn(TxnOutcome),
     Range(RangeResponse),
-    List { revision: Revision, entries: Vec<Entry> },
+    List {
+        revision: Revision,
+        entries: Vec<Entry>,
+    },
     /// Up to and including this revision.
-    Events { revision: Revision, events: Vec<Event> },
+    Events {
+        revision: Revision,
+        events: Vec<Event>,
+    },
     /// Changes after the named revision aren't kept any more: list anew.
     Compacted,
     Lease(LeaseId),
     Done,
     NoLease,
-    NotLeader { leader: Option<breakwater_types::NodeName> },
+    NotLeader {
+        leader: Option<breakwater_types::NodeName>,
+    },
     /// Nothing was done; it may be tried again.
     Busy(String),
     Unknown(String),

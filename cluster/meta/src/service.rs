@@ -39,12 +39,7 @@ struct Renewed {
 
 impl MetaService {
     /// Serves the store on this node, and ends leases while it leads.
-    pub fn start(
-        group: Arc<Group>,
-        machine: Arc<MetaMachine>,
-        transport: &Transport,
-        clock: SharedClock,
-    ) -> Arc<Self> {
+    pub fn start(group: Arc<Group>, machine: Arc<MetaMachine>, transport: &Transport, clock: SharedClock) -> Arc<Self> {
         let service = Arc::new(MetaService {
             group,
             machine,

@@ -96,10 +96,10 @@ impl State {
         self.remembered_next += 1;
         self.remembered_order.push_back(request_id);
         self.remembered.insert(request_id, reply.clone());
-        if self.remembered_order.len() as u64 > REMEMBERED_MAX {
-            if let Some(old) = self.remembered_order.pop_front() {
-                self.remembered.remove(&old);
-            }
+        if self.remembered_order.len() as u64 > REMEMBERED_MAX
+            && let Some(old) = self.remembered_order.pop_front()
+        {
+            self.remembered.remove(&old);
         }
         (slot, Remembered { request_id, reply })
     }
@@ -108,9 +108,7 @@ impl State {
         match compare {
             Compare::Exists(key) => self.entries.contains_key(key),
             Compare::Absent(key) => !self.entries.contains_key(key),
-            Compare::ModRevision(key, revision) => {
-                self.entries.get(key).map_or(0, |e| e.mod_revision) == *revision
-            }
+            Compare::ModRevision(key, revision) => self.entries.get(key).map_or(0, |e| e.mod_revision) == *revision,
             Compare::Value(key, value) => self.entries.get(key).is_some_and(|e| e.value == value[..]),
         }
     }
@@ -175,10 +173,10 @@ impl State {
 
     fn event(&mut self, key: &[u8], entry: Option<Entry>) {
         self.events.push_back(Event { revision: self.revision, key: Bytes::copy_from_slice(key), entry });
-        if self.events.len() > EVENTS_MAX {
-            if let Some(old) = self.events.pop_front() {
-                self.events_after = old.revision;
-            }
+        if self.events.len() > EVENTS_MAX
+            && let Some(old) = self.events.pop_front()
+        {
+            self.events_after = old.revision;
         }
     }
 
@@ -307,8 +305,7 @@ mod tests {
     fn deleting_nothing_changes_no_revision() {
         let mut state = State::default();
         txn(&mut state, 1, put("a", "1"));
-        let outcome =
-            txn(&mut state, 2, Txn { success: vec![Op::Delete { key: b"zz".to_vec() }], ..Txn::default() });
+        let outcome = txn(&mut state, 2, Txn { success: vec![Op::Delete { key: b"zz".to_vec() }], ..Txn::default() });
         assert_eq!((outcome.revision, state.revision), (1, 1));
     }
 }

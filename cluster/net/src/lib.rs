@@ -175,9 +175,18 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Connects from any address.
+static SOURCE: OnceLock<IpAddr> = OnceLock::new();
+
+/// From now on this process's connections come from its host's own address, so that the other side can tell hosts
+/// apart. The first call counts.
+pub fn set_source(address: IpAddr) {
+    // A second call is one host claiming two addresses: the first stays.
+    let _ = SOURCE.set(address);
+}
+
+/// Connects from the host's own address, where [`set_source`] has told it.
 pub async fn connect(addr: SocketAddr) -> io::Result<Stream> {
-    connect_from(None, addr).await
+    connect_from(SOURCE.get().copied(), addr).await
 }
 
 /// Connects from the host's own address, so that the other side can tell hosts apart by address.

@@ -11,11 +11,11 @@ pub(crate) struct Process;
 /// `(name, help, value)`
 fn gauges() -> Vec<(&'static str, &'static str, f64)> {
     let mut found = Vec::new();
-    if let Ok(statm) = std::fs::read_to_string("/proc/self/statm") {
-        if let Some(pages) = statm.split_whitespace().nth(1).and_then(|p| p.parse::<f64>().ok()) {
-            let page = rustix::param::page_size() as f64;
-            found.push(("process_resident_memory_bytes", "Resident memory", pages * page));
-        }
+    if let Ok(statm) = std::fs::read_to_string("/proc/self/statm")
+        && let Some(pages) = statm.split_whitespace().nth(1).and_then(|p| p.parse::<f64>().ok())
+    {
+        let page = rustix::param::page_size() as f64;
+        found.push(("process_resident_memory_bytes", "Resident memory", pages * page));
     }
     if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
         found.push(("process_open_fds", "Open file descriptors", entries.count() as f64));

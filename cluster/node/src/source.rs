@@ -63,9 +63,10 @@ impl Source {
             }
         }
         if let Some(path) = flags.remove("config") {
-            match std::fs::read_to_string(&path).map_err(|e| e.to_string()).and_then(|text| {
-                text.parse::<toml::Table>().map_err(|e| e.to_string())
-            }) {
+            match std::fs::read_to_string(&path)
+                .map_err(|e| e.to_string())
+                .and_then(|text| text.parse::<toml::Table>().map_err(|e| e.to_string()))
+            {
                 Ok(table) => source.values.extend(table.into_iter().map(|(k, v)| (k, (v, "file")))),
                 Err(e) => source.problems.push(format!("{path}: {e}")),
             }
@@ -127,7 +128,9 @@ impl Source {
     /// All problems, unknown keys among them.
     pub fn finish(mut self, program: &str) -> Result<(), ConfigError> {
         if self.help {
-            let mut text = format!("Usage: {program} --config FILE [--key value …]\n\nSettings (flag --key, environment {ENV_PREFIX}KEY, or key in FILE):\n");
+            let mut text = format!(
+                "Usage: {program} --config FILE [--key value …]\n\nSettings (flag --key, environment {ENV_PREFIX}KEY, or key in FILE):\n"
+            );
             for (key, about, default) in &self.known {
                 text.push_str(&format!("  {key:<24} {about} [{default}]\n"));
             }

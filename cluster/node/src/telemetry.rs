@@ -44,10 +44,10 @@ pub fn start(program: &'static str, node: &str, zone: Option<&str>, filter: &str
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        if let Some(traces) = self.traces.take() {
-            if let Err(e) = traces.shutdown() {
-                tracing::warn!(error = %e, "the last traces were not sent");
-            }
+        if let Some(traces) = self.traces.take()
+            && let Err(e) = traces.shutdown()
+        {
+            tracing::warn!(error = %e, "the last traces were not sent");
         }
     }
 }

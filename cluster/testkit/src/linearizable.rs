@@ -10,9 +10,16 @@ use std::collections::HashSet;
 pub enum Verdict {
     Linearizable,
     /// No order explains this key's history; the operations that the longest explanation left unexplained.
-    Violation { key: u32, explained: usize, of: usize, stuck: Vec<Operation> },
+    Violation {
+        key: u32,
+        explained: usize,
+        of: usize,
+        stuck: Vec<Operation>,
+    },
     /// The search was given up: too many configurations.
-    TooLarge { key: u32 },
+    TooLarge {
+        key: u32,
+    },
 }
 
 /// Bounds memory: a configuration takes a few dozen bytes.
@@ -85,17 +92,17 @@ fn check_key(key: u32, history: &[Operation]) -> Verdict {
             if is_done(&done, i) {
                 continue;
             }
-            if i >= next {
-                if let Some(after) = step(operation, value) {
-                    let mut configuration = done.clone();
-                    configuration[i / 64] |= 1 << (i % 64);
-                    if seen.insert((configuration.clone(), after)) {
-                        taken = Some((i, configuration, after));
-                        break;
-                    }
-                    if seen.len() > CONFIGURATIONS_MAX {
-                        return Verdict::TooLarge { key };
-                    }
+            if i >= next
+                && let Some(after) = step(operation, value)
+            {
+                let mut configuration = done.clone();
+                configuration[i / 64] |= 1 << (i % 64);
+                if seen.insert((configuration.clone(), after)) {
+                    taken = Some((i, configuration, after));
+                    break;
+                }
+                if seen.len() > CONFIGURATIONS_MAX {
+                    return Verdict::TooLarge { key };
                 }
             }
             end_min = end_min.min(operation.end_ns);

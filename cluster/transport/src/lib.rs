@@ -20,7 +20,7 @@ mod link;
 mod server;
 mod transport;
 
-pub use server::{Inbound, Handler, Upload, UploadHandler};
+pub use server::{Handler, Inbound, Upload, UploadHandler};
 pub use transport::{Settings, Transport, current_traceparent, event_in};
 
 /// Who a call is for. The numbers are on the wire: never reuse one.

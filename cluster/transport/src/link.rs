@@ -54,10 +54,16 @@ enum State {
     /// Nobody called yet, or the last connection ended well.
     Idle,
     /// Being made; `suspect` if the one before it failed, so that callers needn't wait for it.
-    Connecting { suspect: bool, done: watch::Receiver<bool> },
+    Connecting {
+        suspect: bool,
+        done: watch::Receiver<bool>,
+    },
     Up(Arc<Connection>),
     /// The last attempt failed.
-    Down { retry_at: Instant, why: String },
+    Down {
+        retry_at: Instant,
+        why: String,
+    },
 }
 
 pub(crate) struct Link {
@@ -210,10 +216,7 @@ impl Link {
                 }
                 Err(why) => {
                     tracing::debug!(peer = %self.peer, why, "no connection");
-                    State::Down {
-                        retry_at: Instant::now() + Duration::from_millis(self.settings.reconnect_ms),
-                        why,
-                    }
+                    State::Down { retry_at: Instant::now() + Duration::from_millis(self.settings.reconnect_ms), why }
                 }
             };
         }
@@ -221,9 +224,8 @@ impl Link {
     }
 
     async fn open(self: &Arc<Self>, address: SocketAddr) -> Result<Arc<Connection>, String> {
-        let channel = breakwater_identity::channel(&self.credentials, address, &self.peer)
-            .await
-            .map_err(|e| format!("{e:#}"))?;
+        let channel =
+            breakwater_identity::channel(&self.credentials, address, &self.peer).await.map_err(|e| format!("{e:#}"))?;
         let mut client = PeerClient::new(channel.clone())
             .max_decoding_message_size(2 * FRAME_BYTES_MAX)
             .max_encoding_message_size(2 * FRAME_BYTES_MAX);

@@ -165,11 +165,7 @@ impl Peer for PeerService {
                 },
             };
             let checked = chunk.and_then(|c| {
-                if crc32fast::hash(&c.data) == c.crc32 {
-                    Ok(c)
-                } else {
-                    Err("a chunk's checksum is wrong".to_owned())
-                }
+                if crc32fast::hash(&c.data) == c.crc32 { Ok(c) } else { Err("a chunk's checksum is wrong".to_owned()) }
             });
             match checked {
                 Ok(chunk) => Some((Ok(chunk.data), (None, inbound, chunk.last))),

@@ -170,7 +170,19 @@ impl Service {
                 () = shutdown.asked() => return Ok(()),
             }
             let began = Instant::now();
-            let mut child = self.start()?;
+            let mut child = match self.start() {
+                Ok(child) => child,
+                Err(e) => {
+                    // The binary may be being replaced: it is tried again.
+                    tracing::error!(service = self.settings.name, error = %format!("{e:#}"), "can't be started");
+                    self.ended("not started");
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                    tokio::select! {
+                        () = tokio::time::sleep(backoff) => continue,
+                        () = shutdown.asked() => return Ok(()),
+                    }
+                }
+            };
             let exit: std::io::Result<ExitStatus> = tokio::select! {
                 status = child.wait() => status,
                 _ = wanted.wait_for(|w| !*w) => {

@@ -2,8 +2,8 @@
 //! from them, for their service and for the days to come.
 
 use anyhow::{Context, Result};
-use breakwater_aws::sigv4::{SecretKey, SecretKeys};
 use breakwater_aws::Principal;
+use breakwater_aws::sigv4::{SecretKey, SecretKeys};
 use breakwater_meta::{Compare, MetaClient, Mirror, Op, Txn, records};
 use breakwater_transport::{Handler, Inbound, Refusal};
 use breakwater_types::{AccountId, Region, SharedClock};

@@ -29,6 +29,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let common = settings.common.clone();
     let clock = common.clock();
     let pages = Pages::new(json!({"name": common.name, "kind": "control", "zone": common.zone}));
+    breakwater_net::set_source(common.address);
     pages.serve(common.at(common.metrics_port)).await.context("metrics port")?;
     pages.serve_admin(&common.run_dir.join("control-node.sock")).context("admin socket")?;
 
@@ -83,12 +84,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     };
     let rpc = Listener::bind(common.at(common.rpc_port)).await.context("rpc port")?;
     tokio::spawn(transport.clone().serve(rpc, ended(stopping.clone())));
-    let join = JoinService::new(
-        &common.identity_dir,
-        common.region.clone(),
-        ca.clone(),
-        Arc::new(MetaLedger(meta.clone())),
-    )?;
+    let join =
+        JoinService::new(&common.identity_dir, common.region.clone(), ca.clone(), Arc::new(MetaLedger(meta.clone())))?;
     let join_listener = Listener::bind(common.at(settings.join_port)).await.context("join port")?;
     {
         let (certificate, ended) = (certificate.clone(), ended(stopping.clone()));

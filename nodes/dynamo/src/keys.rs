@@ -69,12 +69,7 @@ pub fn load(store: &dyn Engine, keys: &DerivedKeys) {
 }
 
 /// Asks for new ones, for ever.
-pub async fn follow(
-    transport: Arc<Transport>,
-    control: Vec<NodeName>,
-    store: Arc<dyn Engine>,
-    keys: Arc<DerivedKeys>,
-) {
+pub async fn follow(transport: Arc<Transport>, control: Vec<NodeName>, store: Arc<dyn Engine>, keys: Arc<DerivedKeys>) {
     loop {
         let mut answered = false;
         for node in &control {

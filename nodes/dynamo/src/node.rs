@@ -22,10 +22,9 @@ use tokio::time::Instant;
 const START_MAX: Duration = Duration::from_secs(3_600);
 
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
-    let pages = Pages::new(
-        json!({"name": settings.common.name, "kind": "dynamo", "zone": settings.common.zone}),
-    );
+    let pages = Pages::new(json!({"name": settings.common.name, "kind": "dynamo", "zone": settings.common.zone}));
     let common = &settings.common;
+    breakwater_net::set_source(common.address);
     pages.serve(common.at(common.metrics_port)).await.context("metrics port")?;
     pages.serve_admin(&common.run_dir.join("dynamo-node.sock")).context("admin socket")?;
     let node = tokio::select! {

@@ -25,7 +25,11 @@ impl Settings {
             front_port,
             engine: found.unwrap_or(EngineKind::Fjall),
             partitions_min: source.or("partitions_min", 1, "partitions of a new table at least"),
-            hold_back_unsynced: source.or("hold_back_unsynced", false, "tests: what isn't synced dies with the process"),
+            hold_back_unsynced: source.or(
+                "hold_back_unsynced",
+                false,
+                "tests: what isn't synced dies with the process",
+            ),
             common,
         }
     }

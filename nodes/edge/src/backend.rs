@@ -19,7 +19,9 @@ const QUESTION: &[u8] = b"GET /_breakwater/health HTTP/1.1\r\nHost: edge\r\nConn
 pub struct Backend {
     pub name: String,
     pub address: SocketAddr,
-    /// Changes end the connections that were forwarded while it was alive.
+    /// Whether it takes new connections.
+    open_door: watch::Sender<bool>,
+    /// When it dies, the connections that were forwarded to it are cut.
     alive: watch::Sender<bool>,
     pub open: AtomicUsize,
 }
@@ -28,9 +30,13 @@ impl Backend {
     pub fn alive(&self) -> watch::Receiver<bool> {
         self.alive.subscribe()
     }
-    /// It refused a connection, or didn't take it in time.
+    pub fn takes_connections(&self) -> bool {
+        *self.open_door.borrow()
+    }
+    /// It refused a connection, or didn't take it in time: no new ones until it answers a question again. Whether it
+    /// is dead, for those that are open, the questions decide.
     pub fn suspect(&self) {
-        self.alive.send_if_modified(|alive| std::mem::replace(alive, false));
+        self.open_door.send_replace(false);
     }
 }
 
@@ -51,15 +57,22 @@ async fn watch_one(backend: Arc<Backend>) {
     let mut missed = 0;
     loop {
         let answer = tokio::time::timeout(PATIENCE, healthy(backend.address)).await;
-        if matches!(answer, Ok(Ok(true))) {
-            missed = 0;
-            backend.alive.send_if_modified(|alive| !std::mem::replace(alive, true));
-        } else {
-            missed += 1;
-            // One that says itself that it isn't ready, or refuses, needn't be asked twice.
-            if missed >= MISSES || matches!(answer, Ok(_)) {
-                let changed = backend.alive.send_if_modified(|alive| std::mem::replace(alive, false));
-                if changed {
+        match answer {
+            Ok(Ok(ready)) => {
+                missed = 0;
+                // One that says that it isn't ready may be stopping in order: it finishes what it has.
+                backend.open_door.send_replace(ready);
+                if ready {
+                    backend.alive.send_if_modified(|alive| !std::mem::replace(alive, true));
+                }
+            }
+            Ok(Err(_)) | Err(_) => {
+                missed += 1;
+                backend.open_door.send_replace(false);
+                // A refusal is certain, silence only the second time.
+                let gone = (missed >= MISSES || answer.is_ok())
+                    && backend.alive.send_if_modified(|alive| std::mem::replace(alive, false));
+                if gone {
                     tracing::warn!(backend = backend.name, "front door is gone");
                 }
             }
@@ -77,6 +90,7 @@ impl Backends {
                 Arc::new(Backend {
                     name: n.name.to_string(),
                     address: n.address,
+                    open_door: watch::Sender::new(false),
                     alive: watch::Sender::new(false),
                     open: AtomicUsize::new(0),
                 })
@@ -89,7 +103,7 @@ impl Backends {
     }
 
     pub fn any_alive(&self) -> bool {
-        self.all.iter().any(|b| *b.alive.borrow())
+        self.all.iter().any(|b| b.takes_connections())
     }
 
     /// Those that are alive, the one with the fewest connections first, in turn where several have as few; then,
@@ -103,7 +117,7 @@ impl Backends {
         let n = self.all.len().max(1);
         let mut order: Vec<(usize, &Arc<Backend>)> =
             self.all.iter().enumerate().map(|(i, b)| ((i + turn) % n, b)).collect();
-        order.sort_by_key(|(place, b)| (!*b.alive.borrow(), b.open.load(Ordering::Relaxed), *place));
+        order.sort_by_key(|(place, b)| (!b.takes_connections(), b.open.load(Ordering::Relaxed), *place));
         order.into_iter().map(|(_, b)| b.clone()).collect()
     }
 

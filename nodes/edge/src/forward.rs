@@ -44,6 +44,14 @@ pub struct Forwarder {
 /// Counts a connection of a front door while it lives.
 struct Open(Arc<Backend>, Gauge);
 
+impl Open {
+    fn new(backend: &Arc<Backend>, gauge: &Gauge) -> Self {
+        backend.open.fetch_add(1, Ordering::Relaxed);
+        gauge.inc();
+        Open(backend.clone(), gauge.clone())
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
@@ -73,12 +81,14 @@ impl Forwarder {
         }
     }
 
-    async fn connect(&self) -> Option<(Stream, Arc<Backend>)> {
+    async fn connect(&self) -> Option<(Stream, Open)> {
         let deadline = tokio::time::Instant::now() + SEARCH_MAX;
         loop {
             for backend in self.backends.order() {
+                // Counted from the moment of the choice, so that a burst is spread.
+                let open = Open::new(&backend, &self.metrics.open);
                 match tokio::time::timeout(CONNECT_MAX, breakwater_net::connect(backend.address)).await {
-                    Ok(Ok(stream)) if *backend.alive().borrow() => return Some((stream, backend)),
+                    Ok(Ok(stream)) if backend.takes_connections() => return Some((stream, open)),
                     // It takes connections though it doesn't answer questions: starting, or paused.
                     Ok(Ok(_)) => {}
                     Ok(Err(_)) | Err(_) => backend.suspect(),
@@ -93,14 +103,11 @@ impl Forwarder {
     }
 
     async fn forward(&self, mut client: Stream) {
-        let Some((mut server, backend)) = self.connect().await else {
+        let Some((mut server, open)) = self.connect().await else {
             self.metrics.failed.inc();
             return;
         };
-        backend.open.fetch_add(1, Ordering::Relaxed);
-        self.metrics.open.inc();
         self.metrics.forwarded.inc();
-        let open = Open(backend, self.metrics.open.clone());
         let mut alive = open.0.alive();
         tokio::select! {
             copied = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER_BYTES, BUFFER_BYTES) => {

@@ -351,8 +351,7 @@ fn table(results: &Results) -> String {
             let ratio = if *server == "breakwater" { String::new() } else { format!("{:.2}", ours / s.per_second) };
             let total: f64 = s.cpu_us.values().sum();
             let parts: Vec<String> = s.cpu_us.iter().map(|(k, v)| format!("{k} {v:.0}")).collect();
-            let cpu =
-                if parts.is_empty() { String::new() } else { format!("{total:.0} ({})", parts.join(", ")) };
+            let cpu = if parts.is_empty() { String::new() } else { format!("{total:.0} ({})", parts.join(", ")) };
             let errors = if s.errors > 0 { format!(" ({} errors)", s.errors) } else { String::new() };
             let _ = writeln!(
                 out,

@@ -62,10 +62,10 @@ const LOOK_UP: Duration = Duration::from_secs(2);
 
 impl Context {
     fn decode(&self, key: &[u8], revision: u64, value: &[u8]) -> Option<Arc<TableRecord>> {
-        if let Some((known, table)) = self.decoded.read().get(key) {
-            if *known == revision {
-                return Some(table.clone());
-            }
+        if let Some((known, table)) = self.decoded.read().get(key)
+            && *known == revision
+        {
+            return Some(table.clone());
         }
         match TableRecord::from_stored(value) {
             Ok(table) => {

@@ -91,7 +91,11 @@ impl Replica {
             .map_err(|e| PartitionError::NotApplied(format!("a read ended badly: {e}")))?
     }
 
-    async fn write_detached(self: &Arc<Self>, write: ItemWrite, deadline: Instant) -> Result<WriteDone, PartitionError> {
+    async fn write_detached(
+        self: &Arc<Self>,
+        write: ItemWrite,
+        deadline: Instant,
+    ) -> Result<WriteDone, PartitionError> {
         let this = self.clone();
         tokio::spawn(async move { this.write(write, deadline).await })
             .await

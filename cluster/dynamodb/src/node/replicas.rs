@@ -50,13 +50,8 @@ impl Replicas {
         mirror: Arc<Mirror>,
         clock: SharedClock,
     ) -> Arc<Self> {
-        let replicas = Arc::new(Replicas {
-            me: transport.name().clone(),
-            groups,
-            meta,
-            clock,
-            replicas: RwLock::default(),
-        });
+        let replicas =
+            Arc::new(Replicas { me: transport.name().clone(), groups, meta, clock, replicas: RwLock::default() });
         transport.register(Kind::Item, &[NodeKind::Control, NodeKind::Dynamo], Arc::new(Calls(replicas.clone())));
         tokio::spawn(replicas.clone().follow(mirror));
         replicas
@@ -133,11 +128,9 @@ impl Replicas {
         let (Some(descriptor), Some(record)) = (table.descriptor(ordinal), table.partitions.get(ordinal)) else {
             return Err("no such partition".to_owned());
         };
-        let machine = Arc::new(Machine::new(self.groups.store().clone()));
-        let founders: BTreeMap<u64, NodeName> =
-            record.replicas.iter().map(|r| (r.raft_id, r.node.clone())).collect();
-        let group =
-            self.groups.start(record.group, machine.clone(), founders).await.map_err(|e| e.to_string())?;
+        let machine = Arc::new(Machine::new(self.groups.store().clone(), self.clock.clone()));
+        let founders: BTreeMap<u64, NodeName> = record.replicas.iter().map(|r| (r.raft_id, r.node.clone())).collect();
+        let group = self.groups.start(record.group, machine.clone(), founders).await.map_err(|e| e.to_string())?;
         let partition = Partition::new(descriptor, machine, Replica::settings());
         let replica = Replica::new(partition, group.clone(), self.clock.clone());
         tokio::spawn(report_stats(Arc::downgrade(&replica), self.meta.clone()));
@@ -147,7 +140,6 @@ impl Replicas {
         Ok(())
     }
 }
-
 
 fn is_table_key(key: &[u8]) -> bool {
     // aws/account/region/dynamodb/table/name
@@ -220,7 +212,9 @@ async fn prefer_leader(group: std::sync::Weak<Group>, me: NodeName, record: Part
         let Some(group) = group.upgrade() else { return };
         if group.is_leader() && group.is_awake() {
             match group.transfer_leader(&preferred).await {
-                Ok(()) => tracing::info!(group = %group.id(), to = %preferred, "leadership handed to the preferred replica"),
+                Ok(()) => {
+                    tracing::info!(group = %group.id(), to = %preferred, "leadership handed to the preferred replica")
+                }
                 Err(e) => tracing::debug!(group = %group.id(), error = e, "leadership stays"),
             }
         }

@@ -174,7 +174,8 @@ impl Operation for BatchGetItem {
         }
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
         constraints.finish()?;
-        let keys: usize = request.request_items.iter().flatten().filter_map(|(_, t)| t.keys.as_ref()).map(Vec::len).sum();
+        let keys: usize =
+            request.request_items.iter().flatten().filter_map(|(_, t)| t.keys.as_ref()).map(Vec::len).sum();
         if keys > KEYS_MAX {
             return Err(invalid("Too many items requested for the BatchGetItem call"));
         }
@@ -191,7 +192,8 @@ impl Operation for BatchGetItem {
             readings.push(Reading::of(ctx, call, given, of_table).await?);
         }
         let found = futures::future::try_join_all(readings.iter().map(|r| r.read(ctx, call))).await?;
-        let mut answer = Answer { responses: BTreeMap::new(), unprocessed_keys: BTreeMap::new(), consumed_capacity: None };
+        let mut answer =
+            Answer { responses: BTreeMap::new(), unprocessed_keys: BTreeMap::new(), consumed_capacity: None };
         let mut consumed = Vec::new();
         let mut bytes = 0;
         for (reading, found) in readings.iter().zip(found) {

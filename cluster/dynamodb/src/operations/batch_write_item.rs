@@ -212,7 +212,8 @@ impl Operation for BatchWriteItem {
                 for (name, writes) in tables {
                     if writes.is_empty() || writes.len() > WRITES_MAX {
                         // AWS repeats the whole request here.
-                        let given = if writes.is_empty() { String::new() } else { format!("{} requests", writes.len()) };
+                        let given =
+                            if writes.is_empty() { String::new() } else { format!("{} requests", writes.len()) };
                         constraints.fail(
                             &format!("{{{name}=[{given}]}}"),
                             "requestItems",

@@ -165,10 +165,7 @@ impl Request {
         }
         let (hash, range) = key_names(elements)?;
         let keys: Vec<&str> = std::iter::once(hash.as_str()).chain(range.as_deref()).collect();
-        let key = KeySchema {
-            hash: find(&hash, &keys)?,
-            range: range.as_deref().map(|r| find(r, &keys)).transpose()?,
-        };
+        let key = KeySchema { hash: find(&hash, &keys)?, range: range.as_deref().map(|r| find(r, &keys)).transpose()? };
         let mut local_indexes: Vec<LocalIndex> = Vec::new();
         for index in self.local_secondary_indexes.as_deref().unwrap_or_default() {
             let (index_hash, index_range) = key_names(&index.key_schema)?;
@@ -237,7 +234,9 @@ impl Request {
         } else {
             return Ok(());
         };
-        Err(invalid(format!("One or more parameter values were invalid: {missing} is not supported by this region yet")))
+        Err(invalid(format!(
+            "One or more parameter values were invalid: {missing} is not supported by this region yet"
+        )))
     }
 }
 

@@ -57,6 +57,7 @@ impl Operation for DeleteItem {
         constraints.one_of(request.conditional_operator.as_deref(), "conditionalOperator", CONDITIONAL_OPERATORS);
         let on_failure = request.return_values_on_condition_check_failure.as_deref();
         constraints.one_of(on_failure, "returnValuesOnConditionCheckFailure", RETURN_ON_FAILURE);
+        legacy::constrain_expected(&mut constraints, request.expected.as_ref());
         constraints.finish()?;
         match request.return_values.as_deref() {
             None | Some("NONE" | "ALL_OLD") => Ok(()),
@@ -70,12 +71,12 @@ impl Operation for DeleteItem {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<WriteAnswer, AwsError> {
         let texts = Texts { condition: request.condition_expression.as_deref(), ..Texts::default() };
-        let given = [
-            ("Expected", request.expected.is_some()),
-            ("ConditionalOperator", request.conditional_operator.is_some()),
-        ];
-        let compiled = compile_all(&[ExpressionKind::Condition], &texts, &given, request.placeholders).map_err(enveloped)?;
-        let expected = legacy::expected(request.expected, request.conditional_operator.as_deref()).map_err(enveloped)?;
+        let given =
+            [("Expected", request.expected.is_some()), ("ConditionalOperator", request.conditional_operator.is_some())];
+        let compiled =
+            compile_all(&[ExpressionKind::Condition], &texts, &given, request.placeholders).map_err(enveloped)?;
+        let expected =
+            legacy::expected(request.expected, request.conditional_operator.as_deref()).map_err(enveloped)?;
         let key = shapes::item(request.key.unwrap_or_default()).map_err(enveloped)?;
         let table = data_table(ctx, call, request.table_name.as_deref()).await?;
         let key = PrimaryKey::from_key(&table.schema.key, &key).map_err(invalid)?;

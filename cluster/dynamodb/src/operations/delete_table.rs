@@ -49,11 +49,13 @@ impl Operation for DeleteTable {
             match table.status {
                 TableStatus::Active => {}
                 TableStatus::Creating => {
-                    let message = format!("Attempt to change a resource which is still in use: Table is being created: {name}");
+                    let message =
+                        format!("Attempt to change a resource which is still in use: Table is being created: {name}");
                     return Err(AwsError::client("ResourceInUseException", message));
                 }
                 TableStatus::Deleting => {
-                    let message = format!("Attempt to change a resource which is still in use: Table is being deleted: {name}");
+                    let message =
+                        format!("Attempt to change a resource which is still in use: Table is being deleted: {name}");
                     return Err(AwsError::client("ResourceInUseException", message));
                 }
             }

@@ -11,10 +11,7 @@ pub fn no_table() -> AwsError {
 }
 
 pub fn no_such_table(name: &str) -> AwsError {
-    AwsError::client(
-        "ResourceNotFoundException",
-        format!("Requested resource not found: Table: {name} not found"),
-    )
+    AwsError::client("ResourceNotFoundException", format!("Requested resource not found: Table: {name} not found"))
 }
 
 pub fn invalid(message: impl std::fmt::Display) -> AwsError {

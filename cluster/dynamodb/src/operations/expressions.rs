@@ -70,8 +70,7 @@ pub fn compile_all(
         }
         Err(e) => return Err(invalid(e)),
     };
-    let mut substitutions =
-        Substitutions::new(placeholders.expression_attribute_names, values).map_err(invalid)?;
+    let mut substitutions = Substitutions::new(placeholders.expression_attribute_names, values).map_err(invalid)?;
     let s = &mut substitutions;
     let compiled = Compiled {
         update: texts.update.map(|t| compile::update(t, s)).transpose().map_err(invalid)?,
@@ -81,11 +80,7 @@ pub fn compile_all(
             .transpose()
             .map_err(invalid)?,
         key_conditions: texts.key_condition.map(|t| compile::key_condition(t, s)).transpose().map_err(invalid)?,
-        filter: texts
-            .filter
-            .map(|t| compile::condition(t, ExpressionKind::Filter, s))
-            .transpose()
-            .map_err(invalid)?,
+        filter: texts.filter.map(|t| compile::condition(t, ExpressionKind::Filter, s)).transpose().map_err(invalid)?,
         projection: texts.projection.map(|t| compile::projection(t, s)).transpose().map_err(invalid)?,
     };
     substitutions.finish().map_err(invalid)?;

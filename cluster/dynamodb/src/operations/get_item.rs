@@ -56,6 +56,7 @@ impl Operation for GetItem {
             constraints.null("key");
         }
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
+        legacy::constrain_attributes(&mut constraints, request.attributes_to_get.as_ref());
         constraints.finish()
     }
 
@@ -78,7 +79,8 @@ impl Operation for GetItem {
         let partition = table.partition_of(hash).ok_or_else(|| AwsError::internal("a hash without a partition"))?;
         let consistent = request.consistent_read.unwrap_or(false);
         let read = PartitionRequest::Get(GetRead { keys: vec![key], projection, consistent });
-        let answered = ctx.router.read(&table, partition, consistent, read, deadline(call)).await.map_err(from_route)?;
+        let answered =
+            ctx.router.read(&table, partition, consistent, read, deadline(call)).await.map_err(from_route)?;
         let PartitionResponse::Get(mut got) = answered else {
             return Err(AwsError::internal("an answer to another question"));
         };

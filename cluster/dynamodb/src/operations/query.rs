@@ -5,7 +5,7 @@ use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
 use super::read::{PageAnswer, answer, last_evaluated, select, start_key};
 use super::shapes;
-use super::validate::{Constraints, RETURN_CONSUMED, index_arn};
+use super::validate::{CONDITIONAL_OPERATORS, Constraints, RETURN_CONSUMED, index_arn};
 use super::write::{data_table, deadline};
 use crate::node::Context;
 use crate::rpc::{PartitionRequest, PartitionResponse, QueryRead};
@@ -61,6 +61,10 @@ impl Operation for Query {
             constraints.fail_at("Limit", "Member must have value greater than or equal to 1");
         }
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
+        constraints.one_of(request.conditional_operator.as_deref(), "conditionalOperator", CONDITIONAL_OPERATORS);
+        legacy::constrain_conditions(&mut constraints, "queryFilter", request.query_filter.as_ref());
+        legacy::constrain_conditions(&mut constraints, "keyConditions", request.key_conditions.as_ref());
+        legacy::constrain_attributes(&mut constraints, request.attributes_to_get.as_ref());
         constraints.finish()
     }
 
@@ -86,7 +90,9 @@ impl Operation for Query {
         let key_conditions = match compiled.key_conditions {
             Some(conditions) => conditions,
             None => legacy::key_conditions(request.key_conditions)?.ok_or_else(|| {
-                invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+                invalid(
+                    "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+                )
             })?,
         };
         let (filter, filter_parameter) = match compiled.filter {
@@ -134,7 +140,8 @@ impl Operation for Query {
             exclusive_start,
             consistent,
         });
-        let answered = ctx.router.read(&table, partition, consistent, read, deadline(call)).await.map_err(from_route)?;
+        let answered =
+            ctx.router.read(&table, partition, consistent, read, deadline(call)).await.map_err(from_route)?;
         let PartitionResponse::Page(page) = answered else {
             return Err(AwsError::internal("an answer to another question"));
         };

@@ -46,7 +46,8 @@ pub fn index<'t>(table: &'t TableRecord, name: Option<&str>) -> Result<Option<(u
 /// `selection`: the parameter by which the request chose attributes.
 /// (Messages measured at AWS by moto's tests/test_dynamodb, 2026.)
 pub fn select(given: Option<&str>, selection: Option<&str>, of_index: bool) -> Result<Select, AwsError> {
-    if let (Some(given @ ("ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES" | "COUNT")), Some(parameter)) = (given, selection)
+    if let (Some(given @ ("ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES" | "COUNT")), Some(parameter)) =
+        (given, selection)
     {
         let given = if given == "COUNT" { "only the Count" } else { given };
         return Err(invalid(format!("Cannot specify the {parameter} when choosing to get {given}")));

@@ -5,7 +5,7 @@ use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
 use super::read::{PageAnswer, answer, last_evaluated, select, start_key};
 use super::shapes;
-use super::validate::{Constraints, RETURN_CONSUMED, index_arn};
+use super::validate::{CONDITIONAL_OPERATORS, Constraints, RETURN_CONSUMED, index_arn};
 use super::write::{data_table, deadline};
 use crate::node::Context;
 use crate::partition::PAGE_BYTES_MAX;
@@ -66,18 +66,21 @@ impl Operation for Scan {
         constraints.one_of(request.select.as_deref(), "select", super::read::SELECTS);
         constraints.at_least(request.limit, "limit", 1);
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
+        constraints.one_of(request.conditional_operator.as_deref(), "conditionalOperator", CONDITIONAL_OPERATORS);
+        legacy::constrain_conditions(&mut constraints, "scanFilter", request.scan_filter.as_ref());
+        legacy::constrain_attributes(&mut constraints, request.attributes_to_get.as_ref());
         constraints.at_least(request.total_segments, "totalSegments", 1);
         constraints.at_most(request.total_segments, "totalSegments", 1_000_000);
         constraints.at_least(request.segment, "segment", 0);
         constraints.at_most(request.segment, "segment", 999_999);
         constraints.finish()?;
         match (request.segment, request.total_segments) {
-            (None, Some(_)) => {
-                Err(invalid("The Segment parameter is required but was not present in the request when parameter TotalSegments is present"))
-            }
-            (Some(_), None) => {
-                Err(invalid("The TotalSegments parameter is required but was not present in the request when Segment parameter is present"))
-            }
+            (None, Some(_)) => Err(invalid(
+                "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+            )),
+            (Some(_), None) => Err(invalid(
+                "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+            )),
             (Some(segment), Some(total)) if segment >= total => Err(invalid(format!(
                 "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {segment} is not less than TotalSegments: {total}"
             ))),
@@ -133,7 +136,9 @@ impl Operation for Scan {
             Some(start) => {
                 let hash = partition_hash(&table.salt, &start.key.hash);
                 if !(range.0..=range.1).contains(&hash) {
-                    return Err(invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments and Segment must be the same."));
+                    return Err(invalid(
+                        "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments and Segment must be the same.",
+                    ));
                 }
                 hash
             }
@@ -142,7 +147,7 @@ impl Operation for Scan {
         let mut whole = Page::default();
         for partition in table.partitions.iter().filter(|p| p.hash_end >= from && p.hash_start <= range.1) {
             let limit = request.limit.map(|l| u32::try_from(l).unwrap_or(u32::MAX) - whole.scanned_count);
-            let bytes_max = (PAGE_BYTES_MAX as u64).saturating_sub(whole.examined_bytes);
+            let bytes_max = PAGE_BYTES_MAX.saturating_sub(whole.examined_bytes);
             let read = PartitionRequest::Scan(ScanRead {
                 index: index.map(|(ordinal, _)| ordinal),
                 filter: filter.clone(),

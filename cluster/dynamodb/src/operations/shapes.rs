@@ -2,10 +2,10 @@
 
 use crate::tables::{Billing, TableRecord};
 use breakwater_aws::AwsError;
+use breakwater_items::Item;
 use breakwater_items::capacity::{read_units, write_units};
 use breakwater_items::json::WireItem;
 use breakwater_items::schema::{IndexProjection, KeyAttribute};
-use breakwater_items::Item;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -129,17 +129,15 @@ pub fn description(table: &TableRecord, items: u64, bytes: u64) -> Value {
         Billing::Provisioned { read_units, write_units } => (read_units, write_units),
     };
     let mut throughput = json!({"NumberOfDecreasesToday": 0, "ReadCapacityUnits": read, "WriteCapacityUnits": write});
-    for (name, at) in [("LastIncreaseDateTime", table.increased_unix_ms), ("LastDecreaseDateTime", table.decreased_unix_ms)]
+    for (name, at) in
+        [("LastIncreaseDateTime", table.increased_unix_ms), ("LastDecreaseDateTime", table.decreased_unix_ms)]
     {
         if let Some(at) = at {
             throughput[name] = seconds(at).into();
         }
     }
-    let attributes: Vec<Value> = table
-        .attributes
-        .iter()
-        .map(|a| json!({"AttributeName": a.name, "AttributeType": a.key_type.name()}))
-        .collect();
+    let attributes: Vec<Value> =
+        table.attributes.iter().map(|a| json!({"AttributeName": a.name, "AttributeType": a.key_type.name()})).collect();
     let mut description = json!({
         "AttributeDefinitions": attributes,
         "TableName": table.name,

@@ -59,6 +59,8 @@ impl Operation for UpdateItem {
         constraints.one_of(request.conditional_operator.as_deref(), "conditionalOperator", CONDITIONAL_OPERATORS);
         let on_failure = request.return_values_on_condition_check_failure.as_deref();
         constraints.one_of(on_failure, "returnValuesOnConditionCheckFailure", RETURN_ON_FAILURE);
+        legacy::constrain_expected(&mut constraints, request.expected.as_ref());
+        legacy::constrain_updates(&mut constraints, request.attribute_updates.as_ref());
         constraints.finish()
     }
 
@@ -79,7 +81,8 @@ impl Operation for UpdateItem {
         ];
         let takes = [ExpressionKind::Update, ExpressionKind::Condition];
         let compiled = compile_all(&takes, &texts, &given, request.placeholders).map_err(enveloped)?;
-        let expected = legacy::expected(request.expected, request.conditional_operator.as_deref()).map_err(enveloped)?;
+        let expected =
+            legacy::expected(request.expected, request.conditional_operator.as_deref()).map_err(enveloped)?;
         let update = match compiled.update {
             Some(update) => update,
             None => legacy::updates(request.attribute_updates).map_err(enveloped)?.unwrap_or_else(Update::default),

@@ -153,9 +153,9 @@ pub fn no_resource(arn: &str) -> AwsError {
 /// The table that an ARN of this account and region names.
 pub fn name_of_arn<'a>(call: &Call, arn: &'a str) -> Result<&'a str, AwsError> {
     let prefix = call.scope.arn("dynamodb", "table/");
-    arn.strip_prefix(&prefix).filter(|name| !name.is_empty()).ok_or_else(|| {
-        invalid(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}"))
-    })
+    arn.strip_prefix(&prefix)
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| invalid(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}")))
 }
 
 /// Changes the table that an ARN names.
@@ -182,8 +182,10 @@ async fn change_named(
         let found = ctx.table_now(&call.scope, name).await.map_err(from_meta)?;
         let (table, revision) = found.ok_or_else(&missing)?;
         if table.status != TableStatus::Active {
-            let message = format!("Attempt to change a resource which is still in use: Table is being {}: {name}",
-                if table.status == TableStatus::Creating { "created" } else { "deleted" });
+            let message = format!(
+                "Attempt to change a resource which is still in use: Table is being {}: {name}",
+                if table.status == TableStatus::Creating { "created" } else { "deleted" }
+            );
             return Err(AwsError::client("ResourceInUseException", message));
         }
         let mut changed = (*table).clone();

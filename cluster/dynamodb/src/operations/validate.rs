@@ -93,26 +93,26 @@ impl Constraints {
     }
 
     pub fn one_of(&mut self, value: Option<&str>, at: &str, allowed: &[&str]) {
-        if let Some(value) = value {
-            if !allowed.contains(&value) {
-                self.fail(value, at, &format!("Member must satisfy enum value set: [{}]", allowed.join(", ")));
-            }
+        if let Some(value) = value
+            && !allowed.contains(&value)
+        {
+            self.fail(value, at, &format!("Member must satisfy enum value set: [{}]", allowed.join(", ")));
         }
     }
 
     pub fn at_least(&mut self, value: Option<i64>, at: &str, least: i64) {
-        if let Some(value) = value {
-            if value < least {
-                self.fail(&value.to_string(), at, &format!("Member must have value greater than or equal to {least}"));
-            }
+        if let Some(value) = value
+            && value < least
+        {
+            self.fail(&value.to_string(), at, &format!("Member must have value greater than or equal to {least}"));
         }
     }
 
     pub fn at_most(&mut self, value: Option<i64>, at: &str, most: i64) {
-        if let Some(value) = value {
-            if value > most {
-                self.fail(&value.to_string(), at, &format!("Member must have value less than or equal to {most}"));
-            }
+        if let Some(value) = value
+            && value > most
+        {
+            self.fail(&value.to_string(), at, &format!("Member must have value less than or equal to {most}"));
         }
     }
 

@@ -1,15 +1,15 @@
 //! The state machine of a partition: writes effects, and nothing else.
 //!
-//! Deterministic: what it does depends on the command and on what earlier commands left, never on a clock, a setting
-//! or a random number.
+//! Deterministic: what it writes depends on the command and on what earlier commands left, never on a clock, a setting
+//! or a random number. (The clock says how long ago something was applied here, in memory, for the leader's use.)
 
 use super::command::{Change, Command, Effects, EntryChange, EntryValue};
-use super::journal::{ChangeRecord, IndexTotals, Journal, Retention, Totals};
+use super::journal::{ChangeRecord, IndexTotals, Journal, Retention, Totals, boot_ns, hlc_at};
 use super::layout;
 use super::wire::{Malformed, Reader, put_varint};
 use breakwater_consensus::{Applying, KeyPrefix, StateMachine};
 use breakwater_storage::{Batch, Engine, StorageError};
-use breakwater_types::faults;
+use breakwater_types::{SharedClock, faults};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -57,13 +57,14 @@ struct Memory {
 /// A replica's state machine; give it to `Groups`, and to the [`super::Partition`] that evaluates.
 pub struct Machine {
     store: Arc<dyn Engine>,
+    clock: SharedClock,
     memory: Mutex<Memory>,
 }
 
 impl Machine {
     /// The store is the one that the group's state lies in. Usable once the group has called [`StateMachine::open`].
-    pub fn new(store: Arc<dyn Engine>) -> Self {
-        Machine { store, memory: Mutex::default() }
+    pub fn new(store: Arc<dyn Engine>, clock: SharedClock) -> Self {
+        Machine { store, clock, memory: Mutex::default() }
     }
 
     pub fn store(&self) -> &Arc<dyn Engine> {
@@ -73,7 +74,7 @@ impl Machine {
     /// A hybrid logical time later than all that this partition has seen.
     pub fn next_hlc(&self, now_ms: i64) -> u64 {
         let mut memory = self.memory.lock();
-        let now = super::journal::hlc_at(u64::try_from(now_ms).unwrap_or(0) & (u64::MAX >> 16));
+        let now = hlc_at(u64::try_from(now_ms).unwrap_or(0) & (u64::MAX >> 16));
         // Saturates in the year 10889.
         memory.hlc = now.max(memory.hlc.max(memory.journal.last_hlc()).saturating_add(1));
         memory.hlc
@@ -84,14 +85,17 @@ impl Machine {
         self.memory.lock().journal.answer(request_id).map(Bytes::copy_from_slice)
     }
 
-    /// See [`Journal::forgotten_hlc`].
-    pub fn forgotten_hlc(&self) -> u64 {
-        self.memory.lock().journal.forgotten_hlc()
+    /// Whether a request that was first sent so long ago may have been applied here, and forgotten since. `margin_ms` is
+    /// for the time that the call was on its way.
+    pub fn may_be_forgotten(&self, age_ms: u32, margin_ms: u32) -> bool {
+        let Some(forgotten_ns) = self.memory.lock().journal.forgotten_ns() else { return false };
+        let age_ns = (i64::from(age_ms) + i64::from(margin_ms)) * 1_000_000;
+        boot_ns(&*self.clock).saturating_sub(age_ns) <= forgotten_ns
     }
 
     /// See [`Journal::purge_below`].
-    pub fn purge_below(&self, retention: &Retention, now_hlc: u64) -> u64 {
-        self.memory.lock().journal.purge_below(retention, now_hlc)
+    pub fn purge_below(&self, retention: &Retention) -> u64 {
+        self.memory.lock().journal.purge_below(retention, boot_ns(&*self.clock))
     }
 
     /// Items and bytes that this replica holds.
@@ -128,6 +132,7 @@ impl Memory {
         store: &dyn Engine,
         prefix: &KeyPrefix,
         batch: &mut Batch,
+        now_ns: i64,
     ) -> Result<ApplyResult, String> {
         let mut result = ApplyResult::default();
         let mut totals = self.journal.totals().clone();
@@ -143,7 +148,7 @@ impl Memory {
             changes.push(ChangeRecord::from(effects));
         }
         if !changes.is_empty() {
-            self.journal.append(changes, totals, prefix, batch);
+            self.journal.append(changes, totals, prefix, batch, now_ns);
         }
         self.journal.purge(command.purge_below, prefix, batch);
         Ok(result)
@@ -157,7 +162,8 @@ impl Memory {
         batch: &mut Batch,
     ) -> Result<(), StorageError> {
         let Some(indexed) = &effects.indexed else { return Ok(()) };
-        let delta = indexed.entries.iter().fold(effects.bytes_delta, |sum, entry| sum.saturating_add(entry.bytes_delta));
+        let delta =
+            indexed.entries.iter().fold(effects.bytes_delta, |sum, entry| sum.saturating_add(entry.bytes_delta));
         let key = effects.key.slice(..indexed.collection_key_length);
         let before = match self.collections.get(&key) {
             Some(bytes) => *bytes,
@@ -204,7 +210,7 @@ fn write(effects: &Effects, prefix: &KeyPrefix, batch: &mut Batch) {
 fn count(effects: &Effects, totals: &mut Totals) {
     totals.bytes = totals.bytes.saturating_add_signed(effects.bytes_delta);
     match effects.change {
-        Change::Insert(_) => totals.items += 1,
+        Change::Insert(_) => totals.items = totals.items.saturating_add(1),
         Change::Modify(_) => {}
         Change::Remove => totals.items = totals.items.saturating_sub(1),
     }
@@ -216,7 +222,7 @@ fn count(effects: &Effects, totals: &mut Totals) {
         let index = &mut totals.indexes[place];
         index.bytes = index.bytes.saturating_add_signed(entry.bytes_delta);
         match entry.entry {
-            EntryChange::Insert(_) => index.entries += 1,
+            EntryChange::Insert(_) => index.entries = index.entries.saturating_add(1),
             EntryChange::Replace(_) => {}
             EntryChange::Remove => index.entries = index.entries.saturating_sub(1),
         }
@@ -225,7 +231,7 @@ fn count(effects: &Effects, totals: &mut Totals) {
 
 impl StateMachine for Machine {
     fn open(&self, store: &dyn Engine, prefix: &KeyPrefix) -> Result<(), StorageError> {
-        let journal = Journal::load(store, prefix)?;
+        let journal = Journal::load(store, prefix, &*self.clock)?;
         let mut memory = self.memory.lock();
         memory.hlc = memory.hlc.max(journal.last_hlc());
         memory.journal = journal;
@@ -236,7 +242,8 @@ impl StateMachine for Machine {
     fn apply(&self, _at: Applying, command: &Bytes, prefix: &KeyPrefix, batch: &mut Batch) -> Result<Bytes, String> {
         faults::point("partition.apply").map_err(|e| e.to_string())?;
         let command = Command::decode(command)?;
-        let result = self.memory.lock().apply(&command, &*self.store, prefix, batch)?;
+        let now_ns = boot_ns(&*self.clock);
+        let result = self.memory.lock().apply(&command, &*self.store, prefix, batch, now_ns)?;
         Ok(if result.duplicates.is_empty() { Bytes::new() } else { result.encode() })
     }
 

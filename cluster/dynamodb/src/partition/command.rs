@@ -129,10 +129,7 @@ impl Effects {
                     _ => 0,
                 }
         });
-        72 + self.key.len()
-            + self.change.value().map_or(0, Bytes::len)
-            + self.answer.len()
-            + indexes.sum::<usize>()
+        72 + self.key.len() + self.change.value().map_or(0, Bytes::len) + self.answer.len() + indexes.sum::<usize>()
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -270,8 +267,12 @@ mod tests {
             value().prop_map(EntryChange::Insert),
             value().prop_map(EntryChange::Replace)
         ];
-        (any::<u8>(), bytes(), any::<i64>(), entry)
-            .prop_map(|(index, key, bytes_delta, entry)| IndexChange { index, key, bytes_delta, entry })
+        (any::<u8>(), bytes(), any::<i64>(), entry).prop_map(|(index, key, bytes_delta, entry)| IndexChange {
+            index,
+            key,
+            bytes_delta,
+            entry,
+        })
     }
 
     fn effects() -> impl Strategy<Value = Effects> {
@@ -287,8 +288,7 @@ mod tests {
                 key,
                 change,
                 bytes_delta,
-                indexed: indexed
-                    .map(|(collection_key_length, entries)| Indexed { collection_key_length, entries }),
+                indexed: indexed.map(|(collection_key_length, entries)| Indexed { collection_key_length, entries }),
                 answer,
             },
         )

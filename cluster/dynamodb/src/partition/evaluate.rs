@@ -6,7 +6,6 @@
 use super::command::{Change, Effects, Indexed};
 use super::current::{self, Current, Origin};
 use super::index_entries::{self, IndexedWrite};
-use super::journal::hlc_ms;
 use super::{Partition, answer, layout, storage_error};
 use crate::rpc::{ItemWrite, PartitionError, ReturnValues, WriteAction, WriteDone};
 use breakwater_consensus::KeyPrefix;
@@ -18,9 +17,8 @@ use std::borrow::Cow;
 
 /// Items and index entries of one partition key, in a table with local indexes.
 pub const COLLECTION_BYTES_MAX: u64 = 10 << 30;
-/// A retry this much younger than what was forgotten is still told that nothing is known: the times of two nodes
-/// are not better than that.
-const FORGOTTEN_MARGIN_MS: u64 = 1_000;
+/// How long a retry may have been on its way: that much less of the past is known of it.
+const ON_ITS_WAY_MS_MAX: u32 = 5_000;
 
 /// A write, evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +65,9 @@ impl Partition {
             return Ok(Evaluated { done, effects: None });
         }
         let hlc = self.machine.next_hlc(now_ms);
-        self.refuse_forgotten(write, hlc)?;
+        if write.age_ms > 0 && self.machine.may_be_forgotten(write.age_ms, ON_ITS_WAY_MS_MAX) {
+            return Err(PartitionError::Unknown("the retry is older than what is remembered".to_owned()));
+        }
 
         let key = Bytes::from(key::item_key(hash, &primary));
         let stored = self.machine.store().get(&layout::item(prefix, &key)).map_err(storage_error)?;
@@ -113,19 +113,6 @@ impl Partition {
             answer: answer::encode(&done),
         };
         Ok(Evaluated { done, effects: Some(effects) })
-    }
-
-    /// A retry of something that may have been applied before what we remember.
-    fn refuse_forgotten(&self, write: &ItemWrite, now_hlc: u64) -> Result<(), PartitionError> {
-        let forgotten_hlc = self.machine.forgotten_hlc();
-        if write.age_ms == 0 || forgotten_hlc == 0 {
-            return Ok(());
-        }
-        let first_sent_ms = hlc_ms(now_hlc).saturating_sub(u64::from(write.age_ms));
-        if first_sent_ms <= hlc_ms(forgotten_hlc).saturating_add(FORGOTTEN_MARGIN_MS) {
-            return Err(PartitionError::Unknown("the retry is older than what is remembered".to_owned()));
-        }
-        Ok(())
     }
 
     fn next_item<'w>(

@@ -11,8 +11,8 @@ use crate::rpc::{IndexWrite, PartitionError};
 use breakwater_items::key::{self, PrimaryKey};
 use breakwater_items::schema::{LocalIndex, TableSchema};
 use breakwater_items::{Item, capacity, size};
-use std::borrow::Cow;
 use bytes::Bytes;
+use std::borrow::Cow;
 
 pub struct IndexedWrite {
     pub entries: Vec<IndexChange>,

@@ -15,6 +15,7 @@ use super::layout;
 use super::wire::{Malformed, Reader, put_field, put_signed, put_varint};
 use breakwater_consensus::KeyPrefix;
 use breakwater_storage::{Batch, Direction, Engine, StorageError};
+use breakwater_types::Clock;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 
@@ -29,6 +30,11 @@ pub fn hlc_ms(hlc: u64) -> u64 {
 
 pub fn hlc_at(ms: u64) -> u64 {
     ms << 16
+}
+
+/// Boot time, signed: what was applied before the machine started has a time too.
+pub fn boot_ns(clock: &dyn Clock) -> i64 {
+    i64::try_from(clock.boot_ns()).unwrap_or(i64::MAX)
 }
 
 /// How long changes and requests are kept; what is past any of these is dropped.
@@ -158,7 +164,8 @@ impl JournalRecord {
 #[derive(Debug)]
 struct Kept {
     first_sequence: u64,
-    newest_hlc: u64,
+    /// Boot time of this node when it was applied here; of what was applied before it started, as near as can be told.
+    applied_ns: i64,
     bytes: u64,
     requests: Box<[u128]>,
 }
@@ -171,15 +178,17 @@ pub struct Journal {
     bytes: u64,
     last_sequence: u64,
     last_hlc: u64,
+    forgotten_ns: Option<i64>,
     totals: Totals,
 }
 
 impl Journal {
-    pub fn load(store: &dyn Engine, prefix: &KeyPrefix) -> Result<Self, StorageError> {
+    pub fn load(store: &dyn Engine, prefix: &KeyPrefix, clock: &dyn Clock) -> Result<Self, StorageError> {
         let range = layout::journal_all(prefix);
         let head = range.start.len();
         let damaged = |what: String| StorageError::Corrupt { place: "journal".to_owned(), what };
         let mut journal = Journal::default();
+        let (now_ns, now_ms) = (boot_ns(clock), clock.unix_ms());
         for entry in store.scan(range, Direction::Forward)? {
             let (key, value) = entry?;
             let first_sequence = key
@@ -188,13 +197,18 @@ impl Journal {
                 .map(u64::from_be_bytes)
                 .ok_or_else(|| damaged(format!("a key of {} bytes", key.len())))?;
             let record = JournalRecord::decode(&value).map_err(damaged)?;
-            journal.keep(first_sequence, &record, value.len());
+            let newest_ms = record.changes.iter().map(|change| hlc_ms(change.hlc)).max().unwrap_or(0) as i64;
+            let age_ns = now_ms.saturating_sub(newest_ms).max(0).saturating_mul(1_000_000);
+            journal.keep(first_sequence, &record, value.len(), now_ns.saturating_sub(age_ns));
             journal.totals = record.totals;
         }
+        // What came before was applied no later than this.
+        let first = journal.kept.front().filter(|kept| kept.first_sequence > 1);
+        journal.forgotten_ns = first.map(|kept| kept.applied_ns);
         Ok(journal)
     }
 
-    fn keep(&mut self, first_sequence: u64, record: &JournalRecord, bytes: usize) {
+    fn keep(&mut self, first_sequence: u64, record: &JournalRecord, bytes: usize, applied_ns: i64) {
         for change in &record.changes {
             // A copy: a slice would keep the whole command in memory.
             self.answers.insert(change.request_id, Box::from(&change.answer[..]));
@@ -204,18 +218,25 @@ impl Journal {
         self.last_sequence = first_sequence + (record.changes.len() as u64).saturating_sub(1);
         self.kept.push_back(Kept {
             first_sequence,
-            newest_hlc: self.last_hlc,
+            applied_ns,
             bytes: bytes as u64,
             requests: record.changes.iter().map(|change| change.request_id).collect(),
         });
     }
 
-    /// Writes the changes of a command and remembers them.
-    pub fn append(&mut self, changes: Vec<ChangeRecord>, totals: Totals, prefix: &KeyPrefix, batch: &mut Batch) {
+    /// Writes the changes of a command and remembers them. `now_ns` stays in memory.
+    pub fn append(
+        &mut self,
+        changes: Vec<ChangeRecord>,
+        totals: Totals,
+        prefix: &KeyPrefix,
+        batch: &mut Batch,
+        now_ns: i64,
+    ) {
         let first_sequence = self.last_sequence + 1;
         let record = JournalRecord { totals, changes };
         let bytes = record.encode();
-        self.keep(first_sequence, &record, bytes.len());
+        self.keep(first_sequence, &record, bytes.len(), now_ns);
         self.totals = record.totals;
         batch.put(layout::journal(prefix, first_sequence), bytes);
     }
@@ -226,6 +247,7 @@ impl Journal {
             let Some(gone) = self.kept.pop_front() else { return };
             batch.delete(layout::journal(prefix, gone.first_sequence));
             self.bytes -= gone.bytes;
+            self.forgotten_ns = self.forgotten_ns.max(Some(gone.applied_ns));
             for request in &gone.requests {
                 self.answers.remove(request);
             }
@@ -233,12 +255,12 @@ impl Journal {
     }
 
     /// What the leader tells everybody to drop.
-    pub fn purge_below(&self, retention: &Retention, now_hlc: u64) -> u64 {
+    pub fn purge_below(&self, retention: &Retention, now_ns: i64) -> u64 {
         let mut bytes = self.bytes;
         let mut below = self.kept.front().map_or(0, |kept| kept.first_sequence);
         for (kept, next) in self.kept.iter().zip(self.kept.iter().skip(1)).take(PURGED_RECORDS_MAX) {
             let changes = self.last_sequence + 1 - kept.first_sequence;
-            let age_ms = hlc_ms(now_hlc).saturating_sub(hlc_ms(kept.newest_hlc));
+            let age_ms = (now_ns.saturating_sub(kept.applied_ns) / 1_000_000).max(0) as u64;
             if changes <= retention.changes_max && bytes <= retention.bytes_max && age_ms <= retention.age_ms_max {
                 break;
             }
@@ -252,13 +274,10 @@ impl Journal {
         self.answers.get(&request_id).map(|answer| &answer[..])
     }
 
-    /// Requests up to this hybrid time may have been applied and forgotten.
-    pub fn forgotten_hlc(&self) -> u64 {
-        match self.kept.front() {
-            // The record before this one had no newer change than this one has.
-            Some(kept) if kept.first_sequence > 1 => kept.newest_hlc,
-            _ => 0,
-        }
+    /// Boot time of this node by which requests were applied that are forgotten now; none where all are remembered.
+    /// Boot time, because a wall clock that is set forward would make a forgotten request look younger than it is.
+    pub fn forgotten_ns(&self) -> Option<i64> {
+        self.forgotten_ns
     }
 
     pub fn last_sequence(&self) -> u64 {
@@ -302,25 +321,24 @@ mod tests {
         let retention = Retention { changes_max: 4, bytes_max: 1 << 20, age_ms_max: 1_000 };
         let mut journal = Journal::default();
         let mut batch = Batch::new();
+        let ms = |n: i64| n * 1_000_000;
         for i in 0..5u128 {
             let at = hlc_at(10_000 + i as u64);
-            journal.append(vec![change(2 * i, at), change(2 * i + 1, at)], Totals::default(), &prefix, &mut batch);
+            let changes = vec![change(2 * i, at), change(2 * i + 1, at)];
+            journal.append(changes, Totals::default(), &prefix, &mut batch, ms(i as i64));
         }
-        assert_eq!(journal.last_sequence(), 10);
-        assert_eq!(journal.forgotten_hlc(), 0);
-        let below = journal.purge_below(&retention, hlc_at(10_004));
+        assert_eq!((journal.last_sequence(), journal.forgotten_ns()), (10, None));
+        let below = journal.purge_below(&retention, ms(5));
         assert_eq!(below, 7);
         let mut purge = Batch::new();
         journal.purge(below, &prefix, &mut purge);
-        assert_eq!(purge.len(), 3);
-        assert_eq!(journal.remembered(), 4);
-        assert!(journal.answer(5).is_none());
-        assert_eq!(journal.answer(6), Some(&b"answer"[..]));
-        assert!(journal.forgotten_hlc() >= hlc_at(10_002));
+        assert_eq!((purge.len(), journal.remembered()), (3, 4));
+        assert_eq!((journal.answer(5), journal.answer(6)), (None, Some(&b"answer"[..])));
+        assert_eq!(journal.forgotten_ns(), Some(ms(2)));
 
-        let below = journal.purge_below(&retention, hlc_at(60_000));
+        assert_eq!(journal.purge_below(&retention, ms(1_003)), 7, "as old as is allowed");
+        assert_eq!(journal.purge_below(&retention, ms(1_004)), 9);
         journal.purge(u64::MAX, &prefix, &mut purge);
-        assert_eq!(below, 9);
         assert_eq!(journal.remembered(), 2, "the newest record stays");
         assert_eq!((journal.last_sequence(), journal.last_hlc()), (10, hlc_at(10_004)));
     }

@@ -103,8 +103,7 @@ impl Partition {
     /// A command that replicates these effects, in this order. The effects' keys must be latched, each by its own
     /// guard, so that none stands here twice.
     pub fn command(&self, effects: Vec<Effects>) -> Bytes {
-        let newest = effects.iter().map(|effects| effects.hlc).max().unwrap_or(0);
-        let purge_below = self.machine.purge_below(&self.settings.retention, newest);
+        let purge_below = self.machine.purge_below(&self.settings.retention);
         Command { purge_below, effects }.encode()
     }
 

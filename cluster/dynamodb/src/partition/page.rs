@@ -64,10 +64,10 @@ impl Reading<'_> {
     }
 
     fn keep(&self, item: Item, page: &mut Page) -> Result<(), PartitionError> {
-        if let Some(filter) = self.filter {
-            if !filter.evaluate(Some(&item)).map_err(|e| PartitionError::Validation(e.to_string()))? {
-                return Ok(());
-            }
+        if let Some(filter) = self.filter
+            && !filter.evaluate(Some(&item)).map_err(|e| PartitionError::Validation(e.to_string()))?
+        {
+            return Ok(());
         }
         page.count += 1;
         match (self.select, self.projection) {

@@ -86,9 +86,7 @@ impl Partition {
         let hash = key::partition_hash(&self.descriptor().salt, &start.key.hash);
         let key = match (self.index(ordinal)?, &start.index_sort) {
             (None, None) => key::item_key(hash, &start.key),
-            (Some(index), Some(sort)) if index.range.key_type.matches(sort) => {
-                key::index_key(hash, &start.key, sort)
-            }
+            (Some(index), Some(sort)) if index.range.key_type.matches(sort) => key::index_key(hash, &start.key, sort),
             _ => return Err(invalid(BAD_START)),
         };
         Ok((hash, [layout::head(prefix, ordinal), key].concat()))
@@ -110,10 +108,10 @@ impl Partition {
                 return Err(invalid(OUTSIDE));
             }
             let sort = if index.is_some() { start.index_sort.as_ref() } else { start.key.range.as_ref() };
-            if let (Some(condition), Some(sort)) = (&condition.range, sort) {
-                if !condition.matches(sort) {
-                    return Err(invalid(NO_MATCH));
-                }
+            if let (Some(condition), Some(sort)) = (&condition.range, sort)
+                && !condition.matches(sort)
+            {
+                return Err(invalid(NO_MATCH));
             }
             go_on(&mut range, query.forward, bytes);
         }

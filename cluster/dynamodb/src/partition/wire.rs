@@ -70,7 +70,11 @@ impl Reader {
 
     pub fn field(&mut self) -> Result<Bytes, Malformed> {
         let length = self.varint()?;
-        if length > self.rest.len() as u64 { Err("ends early".to_owned()) } else { Ok(self.rest.split_to(length as usize)) }
+        if length > self.rest.len() as u64 {
+            Err("ends early".to_owned())
+        } else {
+            Ok(self.rest.split_to(length as usize))
+        }
     }
 
     /// How many follow, each of at least `bytes_min`: a count that can't be true takes no memory.
@@ -114,6 +118,8 @@ mod tests {
     #[test]
     fn an_overlong_number_is_refused() {
         assert!(Reader::new(Bytes::from(vec![0xff; 11])).varint().is_err());
-        assert!(Reader::new(Bytes::from(vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2])).varint().is_err());
+        assert!(
+            Reader::new(Bytes::from(vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2])).varint().is_err()
+        );
     }
 }

@@ -65,11 +65,7 @@ pub fn place(
                 .filter_map(|zone| zone.iter_mut().min_by_key(|c| c.replicas))
                 .map(|candidate| {
                     candidate.replicas += 1;
-                    Replica {
-                        node: candidate.node.clone(),
-                        zone: candidate.zone.clone(),
-                        raft_id: candidate.raft_id,
-                    }
+                    Replica { node: candidate.node.clone(), zone: candidate.zone.clone(), raft_id: candidate.raft_id }
                 })
                 .collect();
             replicas.sort_by(|a, b| a.zone.cmp(&b.zone));

@@ -69,14 +69,8 @@ async fn member(
     let provider = Arc::new(DevKeyFile::open_or_create(data.join("dev.key"))?);
     let log = LogStore::open(&data.join("log"), LogOptions::new(provider))?;
     let raft_id = raft_id_of(&name, 1);
-    let groups = Groups::open(
-        raft_id,
-        transport.clone(),
-        log,
-        Arc::new(MemoryEngine::new(1)),
-        &[kind],
-        Default::default(),
-    );
+    let groups =
+        Groups::open(raft_id, transport.clone(), log, Arc::new(MemoryEngine::new(1)), &[kind], Default::default());
     Ok(Member { transport, groups, record: NodeRecord { name, kind, zone: Some(zone), rpc, raft_id } })
 }
 
@@ -94,8 +88,7 @@ impl Region {
             let name = format!("dynamo-node-{zone}1");
             data.push(member(&ca, &clock, &dir, &name, NodeKind::Dynamo, &format!("az-{zone}")).await?);
         }
-        let all: Vec<NodeRecord> =
-            std::iter::once(&control).chain(&data).map(|member| member.record.clone()).collect();
+        let all: Vec<NodeRecord> = std::iter::once(&control).chain(&data).map(|member| member.record.clone()).collect();
         for member in std::iter::once(&control).chain(&data) {
             for peer in all.iter().filter(|peer| peer.name != member.record.name) {
                 member.transport.set_address(&peer.name, peer.rpc);
@@ -121,12 +114,8 @@ impl Region {
             Replicas::start(member.groups.clone(), &member.transport, meta, mirror, clock.clone());
         }
         let scope = Arc::new(Scope::new(AccountId::new("111122223333")?, RegionName::new("us-east-1")?));
-        let settings = FrontSettings {
-            scope: scope.clone(),
-            zone: Some("az-b".parse()?),
-            partitions_min,
-            clock: clock.clone(),
-        };
+        let settings =
+            FrontSettings { scope: scope.clone(), zone: Some("az-b".parse()?), partitions_min, clock: clock.clone() };
         let front = data.get(1).context("a data node")?;
         let front = Front::start(settings, front.transport.clone(), client(front)).await;
         tokio::spawn(table_states(meta, scope.clone()));

@@ -72,9 +72,10 @@ pub(super) enum RawAction<'a> {
 impl<'a> RawAction<'a> {
     pub fn path(&self) -> &RawPath<'a> {
         match self {
-            RawAction::Set(path, _) | RawAction::Remove(path) | RawAction::Add(path, _) | RawAction::Delete(path, _) => {
-                path
-            }
+            RawAction::Set(path, _)
+            | RawAction::Remove(path)
+            | RawAction::Add(path, _)
+            | RawAction::Delete(path, _) => path,
         }
     }
 }

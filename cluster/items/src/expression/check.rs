@@ -147,10 +147,7 @@ fn each_set_operand<'r, 'a>(action: &'r RawAction<'a>, visit: &mut dyn FnMut(&'r
     }
 }
 
-fn each_function<'r, 'a>(
-    operand: &'r RawOperand<'a>,
-    visit: &mut dyn FnMut(&'r RawFunction<'a>) -> Check,
-) -> Check {
+fn each_function<'r, 'a>(operand: &'r RawOperand<'a>, visit: &mut dyn FnMut(&'r RawFunction<'a>) -> Check) -> Check {
     if let RawOperand::Function(function) = operand {
         function.arguments.iter().try_for_each(|argument| each_function(argument, visit))?;
         visit(function)?;
@@ -162,8 +159,6 @@ fn each_path<'r, 'a>(operand: &'r RawOperand<'a>, visit: &mut dyn FnMut(&'r RawP
     match operand {
         RawOperand::Path(path) => visit(path),
         RawOperand::Value(_) => Ok(()),
-        RawOperand::Function(function) => {
-            function.arguments.iter().try_for_each(|argument| each_path(argument, visit))
-        }
+        RawOperand::Function(function) => function.arguments.iter().try_for_each(|argument| each_path(argument, visit)),
     }
 }

@@ -258,9 +258,7 @@ fn condition_function(name: &str, arguments: Vec<Resolved>) -> Result<Condition,
             let wanted = AttributeType::from_name(&wanted).ok_or(Problem::UnknownAttributeType(wanted))?;
             Ok(Condition::HasType(value, wanted))
         }
-        ("attribute_type", ..) => {
-            Err(operand_type(name, types.last().copied().flatten().unwrap_or(ANY_TYPE)))
-        }
+        ("attribute_type", ..) => Err(operand_type(name, types.last().copied().flatten().unwrap_or(ANY_TYPE))),
         ("begins_with", Some(value), Some(prefix)) => {
             match types.into_iter().flatten().find(|found| !matches!(*found, "S" | "B")) {
                 Some(found) => Err(operand_type(name, found)),

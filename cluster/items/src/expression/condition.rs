@@ -120,14 +120,31 @@ pub enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
-    Compare { left: Operand, comparator: Comparator, right: Operand },
-    Between { value: Operand, lower: Operand, upper: Operand },
-    In { value: Operand, candidates: Vec<Operand> },
+    Compare {
+        left: Operand,
+        comparator: Comparator,
+        right: Operand,
+    },
+    Between {
+        value: Operand,
+        lower: Operand,
+        upper: Operand,
+    },
+    In {
+        value: Operand,
+        candidates: Vec<Operand>,
+    },
     Exists(Path),
     NotExists(Path),
     HasType(Operand, AttributeType),
-    BeginsWith { value: Operand, prefix: Operand },
-    Contains { value: Operand, part: Operand },
+    BeginsWith {
+        value: Operand,
+        prefix: Operand,
+    },
+    Contains {
+        value: Operand,
+        part: Operand,
+    },
 }
 
 impl Condition {

@@ -45,9 +45,7 @@ pub enum ExpressionError {
     EmptyPlaceholders(Placeholders),
     #[error("{0} contains invalid key: Syntax error; key: \"{1}\"")]
     InvalidPlaceholder(Placeholders, String),
-    #[error(
-        "{0} contains invalid key: The expression attribute map contains a key that is too long; key: \"{1}\""
-    )]
+    #[error("{0} contains invalid key: The expression attribute map contains a key that is too long; key: \"{1}\"")]
     PlaceholderTooLong(Placeholders, String),
     /// The text comes from whoever decoded the value.
     #[error("{0} contains invalid value: {message} for key {key}", message = .1, key = .2)]
@@ -66,7 +64,9 @@ pub enum ExpressionError {
     )]
     MixedParameters { non_expression: Vec<&'static str>, expression: Vec<&'static str> },
 
-    #[error("One or more parameter values were invalid: Cannot update attribute {0}. This attribute is part of the key")]
+    #[error(
+        "One or more parameter values were invalid: Cannot update attribute {0}. This attribute is part of the key"
+    )]
     UpdatesKey(String),
     #[error("{parameter} can only contain non-primary key attributes: Primary key attribute: {attribute}")]
     FilterOnKey { parameter: &'static str, attribute: String },
@@ -82,13 +82,17 @@ pub enum ExpressionError {
     KeyConditionNestedOperation,
     #[error("KeyConditionExpressions cannot have conditions on nested attributes")]
     KeyConditionNestedPath,
-    #[error("Invalid condition in KeyConditionExpression: {0} operator must have the key attribute as its first operand")]
+    #[error(
+        "Invalid condition in KeyConditionExpression: {0} operator must have the key attribute as its first operand"
+    )]
     KeyConditionFirstOperand(String),
     #[error("Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition")]
     KeyConditionTwoAttributes,
     #[error("Invalid condition in KeyConditionExpression: No key attribute specified")]
     KeyConditionNoAttribute,
-    #[error("The number of query conditions ({given}) exceeds the number of key attributes defined in the schema ({keys})")]
+    #[error(
+        "The number of query conditions ({given}) exceeds the number of key attributes defined in the schema ({keys})"
+    )]
     TooManyKeyConditions { given: usize, keys: usize },
     #[error("Conditions can be of length 1 or 2 only")]
     KeyConditionCount,

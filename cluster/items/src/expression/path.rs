@@ -120,7 +120,8 @@ pub fn check_nested_key_paths<'p>(
     keys: &[&str],
     index_keys: &[&str],
 ) -> Result<(), ExpressionError> {
-    let nested: Vec<_> = paths.into_iter().filter(|path| path.is_nested()).map(|path| path.attribute.as_str()).collect();
+    let nested: Vec<_> =
+        paths.into_iter().filter(|path| path.is_nested()).map(|path| path.attribute.as_str()).collect();
     for (which, names) in [("Key", keys), ("IndexKey", index_keys)] {
         if let Some(attribute) = names.iter().find(|name| nested.contains(name)) {
             return Err(ExpressionError::NestedKeyPath { which, attribute: (*attribute).to_owned() });

@@ -129,8 +129,7 @@ impl Update {
             let ignored = matches!(action, Action::Remove(_)) && !existed;
             return if ignored { Ok(None) } else { Err(EvaluationError::InvalidPath) };
         }
-        let mismatch =
-            if self.legacy { EvaluationError::TypeMismatch } else { EvaluationError::IncorrectOperandType };
+        let mismatch = if self.legacy { EvaluationError::TypeMismatch } else { EvaluationError::IncorrectOperandType };
         let old = path.resolve(item);
         Ok(match action {
             Action::Set(_, value) => Some(Change::Put(path, value.evaluate(item)?)),
@@ -236,10 +235,7 @@ fn has_place(path: &Path, item: &Item) -> bool {
         return true;
     };
     let parent = item.get(&path.attribute).and_then(|value| leading.iter().try_fold(value, step_into));
-    matches!(
-        (parent, last),
-        (Some(AttributeValue::M(_)), Step::Name(_)) | (Some(AttributeValue::L(_)), Step::Index(_))
-    )
+    matches!((parent, last), (Some(AttributeValue::M(_)), Step::Name(_)) | (Some(AttributeValue::L(_)), Step::Index(_)))
 }
 
 /// Indexes of lists are those before the update: first come the changes in place, then what is put beyond the
@@ -257,7 +253,7 @@ fn carry_out(changes: Vec<Change<'_>>, item: &mut Item) {
             }
         }
     }
-    appended.sort_by(|(one, _), (two, _)| one.cmp(two));
+    appended.sort_by_key(|(one, _)| *one);
     for (path, value) in appended {
         if let Some(Place::Element(list, _)) = place(path, item) {
             list.push(value);

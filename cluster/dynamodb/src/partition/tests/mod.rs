@@ -16,7 +16,7 @@ use breakwater_items::expression::{Condition, ExpressionKind, Projection, Substi
 use breakwater_items::schema::{IndexProjection, KeyAttribute, KeySchema, KeyType, LocalIndex};
 use breakwater_items::{AttributeValue, Item};
 use breakwater_storage::{Batch, Engine, MemoryEngine};
-use breakwater_types::{AccountId, GroupId, Region, Scope};
+use breakwater_types::{AccountId, Clock, GroupId, ManualClock, Region, Scope};
 use std::collections::BTreeMap;
 
 pub const NOW_MS: i64 = 1_800_000_000_000;
@@ -105,7 +105,7 @@ pub struct Replica {
     pub prefix: KeyPrefix,
     pub partition: Partition,
     pub log: Vec<Bytes>,
-    pub now_ms: i64,
+    pub clock: Arc<ManualClock>,
 }
 
 impl Replica {
@@ -125,7 +125,8 @@ impl Replica {
             hash_start: 0,
             hash_end: u128::MAX,
         };
-        Self::open(descriptor, settings, MemoryEngine::new(1), KeyPrefix::new(GROUP, 0), Vec::new())
+        let clock = ManualClock::new(NOW_MS);
+        Self::open(descriptor, settings, MemoryEngine::new(1), KeyPrefix::new(GROUP, 0), Vec::new(), clock)
     }
 
     pub fn open(
@@ -134,11 +135,12 @@ impl Replica {
         engine: MemoryEngine,
         prefix: KeyPrefix,
         log: Vec<Bytes>,
+        clock: Arc<ManualClock>,
     ) -> Self {
-        let machine = Arc::new(Machine::new(Arc::new(engine.clone())));
+        let machine = Arc::new(Machine::new(Arc::new(engine.clone()), clock.clone()));
         machine.open(&engine, &prefix).unwrap();
         let partition = Partition::new(descriptor, machine, settings);
-        let mut replica = Replica { engine, prefix, partition, log, now_ms: NOW_MS };
+        let mut replica = Replica { engine, prefix, partition, log, clock };
         replica.apply_log();
         replica
     }
@@ -171,19 +173,18 @@ impl Replica {
     pub fn crash(&mut self) {
         self.engine.crash();
         let old = std::mem::take(&mut self.log);
-        let now_ms = self.now_ms;
         *self = Self::open(
             self.partition.descriptor().clone(),
             self.partition.settings,
             self.engine.clone(),
             self.prefix,
             old,
+            self.clock.clone(),
         );
-        self.now_ms = now_ms;
     }
 
     pub fn evaluate(&self, write: &ItemWrite) -> Result<Evaluated, PartitionError> {
-        self.partition.evaluate(&self.prefix, write, self.now_ms)
+        self.partition.evaluate(&self.prefix, write, self.clock.unix_ms())
     }
 
     /// The whole way of a write.

@@ -8,14 +8,39 @@ use proptest::sample::select;
 
 #[derive(Clone, Debug)]
 enum Op {
-    Put { h: &'static str, r: i64, a: Option<&'static str>, b: Option<i64>, c: Option<&'static str> },
-    Add { h: &'static str, r: i64, by: i64 },
-    SetA { h: &'static str, r: i64, a: &'static str },
-    RemoveB { h: &'static str, r: i64 },
-    Delete { h: &'static str, r: i64 },
-    PutIfAbsent { h: &'static str, r: i64 },
+    Put {
+        h: &'static str,
+        r: i64,
+        a: Option<&'static str>,
+        b: Option<i64>,
+        c: Option<&'static str>,
+    },
+    Add {
+        h: &'static str,
+        r: i64,
+        by: i64,
+    },
+    SetA {
+        h: &'static str,
+        r: i64,
+        a: &'static str,
+    },
+    RemoveB {
+        h: &'static str,
+        r: i64,
+    },
+    Delete {
+        h: &'static str,
+        r: i64,
+    },
+    PutIfAbsent {
+        h: &'static str,
+        r: i64,
+    },
     /// Sends an earlier request again.
-    Retry { back: usize },
+    Retry {
+        back: usize,
+    },
     Crash,
     Sync,
 }
@@ -204,7 +229,7 @@ fn run(schema: TableSchema, ops: &[Op]) {
     let mut model = Model::new();
     let mut sent: Vec<(ItemWrite, Result<WriteDone, PartitionError>)> = Vec::new();
     for (at, op) in ops.iter().enumerate() {
-        replica.now_ms += 3;
+        replica.clock.advance_ms(3);
         match op {
             Op::Crash => replica.crash(),
             Op::Sync => replica.engine.sync().unwrap(),

@@ -63,7 +63,8 @@ fn range_conditions_choose_their_items_in_both_directions() {
 #[test]
 fn an_index_is_read_in_its_own_order() {
     let replica = loaded(indexed());
-    let by_b = QueryRead { index: Some(1), select: Select::Projected, ..with_range(RangeCondition::LessOrEqual(n(-7))) };
+    let by_b =
+        QueryRead { index: Some(1), select: Select::Projected, ..with_range(RangeCondition::LessOrEqual(n(-7))) };
     let page = replica.page(PartitionRequest::Query(by_b)).unwrap();
     assert_eq!(numbers(&page, "b"), [-9, -8, -7]);
     assert_eq!(page.items[0], item(&[("h", s("x")), ("r", n(9)), ("b", n(-9))]));
@@ -80,7 +81,8 @@ fn an_index_is_read_in_its_own_order() {
 fn what_an_index_lacks_is_fetched_and_paid_for() {
     let replica = loaded(indexed());
     let of = |index, select, projection| {
-        let read = QueryRead { index: Some(index), select, projection, ..with_range(RangeCondition::BeginsWith(s("abc"))) };
+        let read =
+            QueryRead { index: Some(index), select, projection, ..with_range(RangeCondition::BeginsWith(s("abc"))) };
         replica.page(PartitionRequest::Query(read)).unwrap()
     };
     let entry_bytes = 2 + 3 + 4 + 2;
@@ -155,12 +157,24 @@ fn starting_keys_must_fit_the_query() {
     let start = |key, index_sort| Some(StartKey { key, index_sort });
     let less = || with_range(RangeCondition::Less(n(5)));
     let cases = [
-        (less(), start(key_of("y", 1), None), "The provided starting key is outside query boundaries based on provided conditions"),
+        (
+            less(),
+            start(key_of("y", 1), None),
+            "The provided starting key is outside query boundaries based on provided conditions",
+        ),
         (less(), start(key_of("x", 7), None), "The provided starting key does not match the range key predicate"),
         (less(), start(key_of("x", 1), Some(s("a"))), "The provided starting key is invalid"),
         (less(), start(PrimaryKey { hash: s("x"), range: None }, None), "The provided starting key is invalid"),
-        (QueryRead { index: Some(0), ..query("x") }, start(key_of("x", 1), None), "The provided starting key is invalid"),
-        (QueryRead { index: Some(0), ..query("x") }, start(key_of("x", 1), Some(n(1))), "The provided starting key is invalid"),
+        (
+            QueryRead { index: Some(0), ..query("x") },
+            start(key_of("x", 1), None),
+            "The provided starting key is invalid",
+        ),
+        (
+            QueryRead { index: Some(0), ..query("x") },
+            start(key_of("x", 1), Some(n(1))),
+            "The provided starting key is invalid",
+        ),
         (QueryRead { index: Some(9), ..query("x") }, None, "The table does not have the specified index"),
     ];
     for (read, exclusive_start, message) in cases {

@@ -53,10 +53,12 @@ fn a_retry_that_may_be_forgotten_is_never_applied() {
     let mut replica = Replica::with(plain(), Settings { retention, ..Settings::default() });
     replica.write(&add(1, 5)).unwrap();
     for id in 2..12 {
-        replica.now_ms += 1_000;
+        replica.clock.advance_ms(1_000);
         replica.write(&add(id, 1)).unwrap();
     }
-    for crash in [false, true] {
+    // However the wall clock is set, and whoever it is that forgot.
+    for (crash, jump_ms) in [(false, 0), (false, 3_600_000), (false, -7_200_000), (false, 3_600_000), (true, 0)] {
+        replica.clock.jump_ms(jump_ms);
         if crash {
             replica.crash();
         }
@@ -64,10 +66,25 @@ fn a_retry_that_may_be_forgotten_is_never_applied() {
         assert!(matches!(retry, Err(PartitionError::Unknown(_))), "{retry:?}");
         assert_eq!(replica.partition.machine().last_sequence(), 11);
     }
-    // One that is young enough to be remembered, if it had been applied, is done.
-    replica.now_ms += 1_000;
+    // One that would be remembered, if it had been applied, is done.
+    replica.clock.advance_ms(10_000);
     replica.write(&ItemWrite { age_ms: 100, ..add(12, 100) }).unwrap();
     assert_eq!(value(&replica), Some(n(115)));
+}
+
+#[test]
+fn what_is_old_is_forgotten_with_the_next_command() {
+    let mut replica = Replica::new(plain());
+    for id in 1..=3 {
+        replica.write(&add(id, 1)).unwrap();
+    }
+    replica.clock.jump_ms(3_600_000);
+    replica.write(&add(4, 1)).unwrap();
+    assert!(replica.partition.machine().remembered(1).is_some(), "only the wall clock says that it is old");
+    replica.clock.advance_ms(61_000);
+    replica.write(&add(5, 1)).unwrap();
+    assert!(replica.partition.machine().remembered(3).is_none());
+    assert!(replica.partition.machine().remembered(5).is_some());
 }
 
 /// Every step of a write interrupted: before it is proposed it is gone, afterwards it is there, and either way its
@@ -125,7 +142,7 @@ fn a_snapshot_carries_items_requests_and_sequence_numbers() {
     }
     engine.write(&batch).unwrap();
     let descriptor = replica.partition.descriptor().clone();
-    let mut other = Replica::open(descriptor, Settings::default(), engine, prefix, Vec::new());
+    let mut other = Replica::open(descriptor, Settings::default(), engine, prefix, Vec::new(), replica.clock.clone());
     for index in [None, Some(0), Some(1), Some(2)] {
         assert_eq!(other.scan_all(index), replica.scan_all(index));
     }
@@ -140,13 +157,14 @@ fn two_replicas_of_one_log_are_equal_to_the_byte() {
     let retention = Retention { changes_max: 9, ..Retention::default() };
     let mut leader = Replica::with(indexed(), Settings { retention, ..Settings::default() });
     for id in 1..40u128 {
-        leader.now_ms += 10;
+        leader.clock.advance_ms(10);
         leader.write(&put(id, &[("h", s("x")), ("r", n(id as i64 % 5)), ("a", s("p"))])).unwrap();
     }
     // Applies all in one batch, with other settings.
     let descriptor = leader.partition.descriptor().clone();
     let log = leader.log.clone();
-    let follower = Replica::open(descriptor, Settings::default(), MemoryEngine::new(3), leader.prefix, log);
+    let follower =
+        Replica::open(descriptor, Settings::default(), MemoryEngine::new(3), leader.prefix, log, leader.clock.clone());
     let dump = |replica: &Replica| {
         let entries = replica.engine.scan(replica.prefix.range(), Direction::Forward).unwrap();
         entries.map(Result::unwrap).collect::<Vec<_>>()

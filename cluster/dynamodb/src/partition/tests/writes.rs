@@ -87,10 +87,7 @@ fn what_is_wrong_is_refused_in_aws_words() {
     let cases = [
         (put(1, &[("h", s("x")), ("r", n(1)), ("v", s(&large))]), "Item size has exceeded the maximum allowed size"),
         (
-            write(
-                1,
-                WriteAction::Update { key: key_of("x", 1), update: update("SET v = :v", &[(":v", s(&large))]) },
-            ),
+            write(1, WriteAction::Update { key: key_of("x", 1), update: update("SET v = :v", &[(":v", s(&large))]) }),
             "Item size to update has exceeded the maximum allowed size",
         ),
         (
@@ -196,7 +193,7 @@ fn versions_and_times_of_an_item_only_grow() {
     let first = replica.evaluate(&write(1, 1)).unwrap().effects.unwrap();
     replica.write(&write(1, 1)).unwrap();
     // The clock is set back, and the leader is a new one.
-    replica.now_ms -= 3_600_000;
+    replica.clock.jump_ms(-3_600_000);
     replica.crash();
     let second = replica.evaluate(&write(2, 2)).unwrap().effects.unwrap();
     assert_eq!((first.item_version, second.item_version), (1, 2));
