@@ -120,6 +120,8 @@ impl Router {
                 }
                 Ok(Err(PartitionError::Stopped(text))) => why = text,
                 Ok(Err(PartitionError::Unknown(text))) => unknown = Some(text),
+                // An earlier attempt may have been done: that this one wasn't is no answer.
+                Ok(Err(e @ PartitionError::Throttled)) if unknown.is_some() => why = e.to_string(),
                 // The partition's last word. A condition that fails after an attempt of unknown outcome may have been
                 // made false by that attempt itself only if the request were not remembered: it is.
                 Ok(Err(
@@ -130,7 +132,9 @@ impl Router {
                     | PartitionError::Throttled),
                 )) => return Err(RouteError::Partition(e)),
                 Err(CallError::NotSent(text)) => why = text,
-                Err(CallError::Refused(Refusal::Overloaded, _)) => {
+                // The handler ended badly, perhaps after the write was proposed.
+                Err(CallError::Refused(Refusal::Failed, text)) if is_write => unknown = Some(text),
+                Err(CallError::Refused(Refusal::Overloaded, _)) if unknown.is_none() => {
                     return Err(RouteError::Partition(PartitionError::Throttled));
                 }
                 Err(CallError::Refused(_, text)) => why = text,

@@ -62,8 +62,9 @@ pub struct GetRead {
 pub struct ItemWrite {
     /// Random, chosen once for each write of a client; an internal retry carries the same one.
     pub request_id: u128,
-    /// Time since this write was first sent: 0 in the first attempt. A retry that is older than what the partition
-    /// remembers is refused as [`PartitionError::Unknown`], never applied a second time.
+    /// Time since this write was first sent to any replica, by the sender's monotonic clock: 0 in the first attempt,
+    /// and as long as every attempt so far is known not to have been applied. A retry that is older than what the
+    /// partition remembers is refused as [`PartitionError::Unknown`], never applied a second time.
     pub age_ms: u32,
     pub action: WriteAction,
     pub condition: Option<Condition>,
@@ -274,8 +275,8 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     if left == 0 { Ok(message) } else { Err(CodecError::Malformed(format!("{left} bytes left over"))) }
 }
 
-/// What reading a message may take of a thread's stack (2 MB for a thread of the runtime). An expression has 300
-/// operators at most, and takes a fifth of this where they all nest.
+/// What reading a message may take of a thread's stack (2 MB for a thread of the runtime). An expression's 300 operators
+/// fit where they all nest.
 const STACK_BYTES_MAX: usize = 768 << 10;
 
 /// About where the stack ends now. An address as a number, never followed.

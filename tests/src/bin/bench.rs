@@ -426,10 +426,10 @@ async fn main() -> Result<()> {
                     let sample = dynamodb(address, &key, work, *connections, duration, &[]).await;
                     samples.entry("dynalite").or_default().push(sample);
                 }
-                if let Some(address) = args.etcd {
-                    if let Some(sample) = etcd(address, work, *connections, duration).await? {
-                        samples.entry("etcd").or_default().push(sample);
-                    }
+                if let Some(address) = args.etcd
+                    && let Some(sample) = etcd(address, work, *connections, duration).await?
+                {
+                    samples.entry("etcd").or_default().push(sample);
                 }
             }
             let medians = samples.into_iter().filter_map(|(server, s)| Some((server, median(s)?))).collect();

@@ -21,6 +21,8 @@ pub struct FrontSettings {
     pub clock: SharedClock,
 }
 
+type Decoded = (u64, Arc<TableRecord>);
+
 pub struct Context {
     pub settings: FrontSettings,
     pub meta: MetaClient,
@@ -30,7 +32,7 @@ pub struct Context {
     pub stats: Stats,
     leaders: Arc<Mirror>,
     /// Decoded records by key, with the revision that they were decoded from.
-    decoded: RwLock<HashMap<Vec<u8>, (u64, Arc<TableRecord>)>>,
+    decoded: RwLock<HashMap<Vec<u8>, Decoded>>,
 }
 
 /// Where leaders tell how much their partitions hold.

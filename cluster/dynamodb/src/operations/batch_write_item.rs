@@ -146,15 +146,20 @@ impl Writing {
             let began = tokio::time::Instant::now();
             let mut left: Vec<(usize, ItemWrite)> = places.iter().map(|at| (*at, new(at))).collect();
             let mut outcomes: Outcomes = Vec::new();
+            // Those of which an attempt may have been done: never told as unprocessed.
+            let mut unsure = HashSet::new();
             // A write whose own leader changed in the middle is sent again with its request id.
             while !left.is_empty() {
                 let request = PartitionRequest::BatchWrite(left.iter().map(|(_, w)| w.clone()).collect());
                 let answers = match ctx.router.leader(&self.table, partition, request, deadline(call)).await {
                     Ok(PartitionResponse::BatchWrite(answers)) if answers.len() == left.len() => answers,
                     Ok(_) => return Err(AwsError::internal("an answer to another question")),
-                    Err(RouteError::Partition(PartitionError::Throttled)) => {
+                    Err(RouteError::Partition(PartitionError::Throttled)) if unsure.is_empty() => {
                         outcomes.extend(left.iter().map(|(at, _)| (*at, None)));
                         break;
+                    }
+                    Err(RouteError::Partition(e @ PartitionError::Throttled)) => {
+                        return Err(AwsError::internal(format!("outcome unknown, then {e}")));
                     }
                     Err(e) => return Err(from_route(e)),
                 };
@@ -162,13 +167,17 @@ impl Writing {
                 for ((at, mut write), answer) in left.into_iter().zip(answers) {
                     match answer {
                         Ok(done) => outcomes.push((at, Some(done))),
-                        Err(PartitionError::Throttled) => outcomes.push((at, None)),
+                        Err(PartitionError::Throttled) if !unsure.contains(&at) => outcomes.push((at, None)),
                         Err(
-                            PartitionError::NotLeader { .. }
+                            e @ (PartitionError::NotLeader { .. }
                             | PartitionError::NotApplied(_)
+                            | PartitionError::Throttled
                             | PartitionError::Unknown(_)
-                            | PartitionError::Stopped(_),
+                            | PartitionError::Stopped(_)),
                         ) => {
+                            if matches!(e, PartitionError::Unknown(_)) {
+                                unsure.insert(at);
+                            }
                             write.age_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX).max(1);
                             again.push((at, write));
                         }

@@ -113,13 +113,13 @@ impl Operation for Query {
         };
         let start = shapes::optional_item(request.exclusive_start_key)?;
 
+        let select = select(request.select.as_deref(), selection, request.index_name.is_some()).map_err(enveloped)?;
         let table = data_table(ctx, call, request.table_name.as_deref()).await?;
         let index = super::read::index(&table, request.index_name.as_deref())?;
         let key = match index {
             None => table.schema.key.clone(),
             Some((_, local)) => KeySchema { hash: table.schema.key.hash.clone(), range: Some(local.range.clone()) },
         };
-        let select = select(request.select.as_deref(), selection, index.is_some()).map_err(enveloped)?;
         if let Some(filter) = &filter {
             let names: Vec<&str> = key.attributes().map(|a| a.name.as_str()).collect();
             filter.check_filter_keys(filter_parameter, &names).map_err(invalid)?;

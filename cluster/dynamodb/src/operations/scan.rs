@@ -120,9 +120,9 @@ impl Operation for Scan {
         };
         let start = shapes::optional_older_item(request.exclusive_start_key)?;
 
+        let select = select(request.select.as_deref(), selection, request.index_name.is_some())?;
         let table = data_table(ctx, call, request.table_name.as_deref()).await?;
         let index = super::read::index(&table, request.index_name.as_deref())?;
-        let select = select(request.select.as_deref(), selection, index.is_some())?;
         let mut exclusive_start = start.map(|s| start_key(&table, index.map(|(_, l)| l), &s, true)).transpose()?;
         let consistent = request.consistent_read.unwrap_or(false);
         let range = match (request.segment, request.total_segments) {

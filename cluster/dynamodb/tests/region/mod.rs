@@ -201,6 +201,11 @@ impl Region {
         }
     }
 
+    /// All replicas of a data node end: 1, 2 and 3 are those of zones a, b and c. The front is on b's.
+    pub async fn lose(&self, node: usize) {
+        self.groups[node].shutdown().await;
+    }
+
     pub async fn stop(self) {
         for groups in &self.groups {
             groups.shutdown().await;

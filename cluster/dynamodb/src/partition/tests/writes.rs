@@ -140,7 +140,8 @@ fn another_partitions_key_is_refused() {
 fn index_writes_cost_what_they_change() {
     let base = [("h", s("x")), ("r", n(1)), ("a", s("p")), ("b", n(1)), ("c", s("c")), ("d", s("d"))];
     let units = |done: WriteDone| done.indexes.iter().map(|w| (w.index, w.units)).collect::<Vec<_>>();
-    let cases: [(&str, AttributeValue, Vec<(u8, u32)>); 5] = [
+    type Case = (&'static str, AttributeValue, Vec<(u8, u32)>);
+    let cases: [Case; 5] = [
         // In the whole index only.
         ("SET d = :v", s("e"), vec![(0, 1)]),
         ("SET c = :v", s("e"), vec![(0, 1), (2, 1)]),
