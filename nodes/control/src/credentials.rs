@@ -12,7 +12,6 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -143,6 +142,3 @@ impl Handler for KeysHandler {
         })
     }
 }
-
-/// How long a data node's question may take.
-pub const PATIENCE: Duration = Duration::from_secs(2);

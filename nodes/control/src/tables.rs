@@ -19,10 +19,10 @@ pub async fn reconcile(meta_group: Arc<Group>, front: Front) {
     loop {
         if meta_group.is_leader() {
             for entry in context.tables.scan_prefix(tables::ALL) {
-                if let Ok(table) = TableRecord::from_stored(&entry.value) {
-                    if let Err(e) = advance(&context, &entry, table).await {
-                        tracing::warn!(error = e, "a table stays as it is for now");
-                    }
+                if let Ok(table) = TableRecord::from_stored(&entry.value)
+                    && let Err(e) = advance(&context, &entry, table).await
+                {
+                    tracing::warn!(error = e, "a table stays as it is for now");
                 }
             }
         }

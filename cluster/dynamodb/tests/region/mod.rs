@@ -201,9 +201,14 @@ impl Region {
         }
     }
 
-    /// All replicas of a data node end: 1, 2 and 3 are those of zones a, b and c. The front is on b's.
-    pub async fn lose(&self, node: usize) {
-        self.groups[node].shutdown().await;
+    /// All replicas of the data node that leads most partitions end. Says how many it led.
+    pub async fn lose_leader(&self) -> usize {
+        let led = |groups: &Groups| groups.all().iter().filter(|group| group.is_leader()).count();
+        let (_, data) = self.groups.split_first().expect("the control node's come first");
+        let most = data.iter().max_by_key(|groups| led(groups)).expect("data nodes");
+        let lost = led(most);
+        most.shutdown().await;
+        lost
     }
 
     pub async fn stop(self) {
