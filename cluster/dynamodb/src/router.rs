@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 /// One attempt's share, so that a node that fell silent doesn't use up the whole time.
 const ATTEMPT: Duration = Duration::from_millis(2_000);
+/// A paused node would cost every read of its zone an attempt.
+const SILENT: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(60);
 
@@ -28,6 +30,8 @@ pub struct Router {
     zone: Option<Zone>,
     leaders: Arc<Mirror>,
     learnt: RwLock<HashMap<GroupId, NodeName>>,
+    /// Nodes that didn't answer a read lately, and since when: asked last for a while.
+    silent: RwLock<HashMap<NodeName, Instant>>,
 }
 
 /// Why there is no answer.
@@ -43,7 +47,7 @@ pub enum RouteError {
 
 impl Router {
     pub fn new(transport: Arc<Transport>, zone: Option<Zone>, leaders: Arc<Mirror>) -> Self {
-        Router { transport, zone, leaders, learnt: RwLock::default() }
+        Router { transport, zone, leaders, learnt: RwLock::default(), silent: RwLock::default() }
     }
 
     fn leader_of(&self, partition: &PartitionRecord) -> Option<NodeName> {
@@ -176,7 +180,11 @@ impl Router {
     ) -> Result<PartitionResponse, RouteError> {
         let call = PartitionCall { table_id: table.id, request };
         let mut nodes: Vec<_> = partition.replicas.iter().collect();
-        nodes.sort_by_key(|r| Some(&r.zone) != self.zone.as_ref());
+        {
+            let silent = self.silent.read();
+            let is_silent = |node| silent.get(node).is_some_and(|since| since.elapsed() < SILENT);
+            nodes.sort_by_key(|r| (is_silent(&r.node), Some(&r.zone) != self.zone.as_ref()));
+        }
         let mut why = "no replica is known".to_owned();
         let mut pause = PAUSE_MIN;
         loop {
@@ -191,7 +199,10 @@ impl Router {
                         return Err(RouteError::Partition(e));
                     }
                     Ok(Err(e)) => why = e.to_string(),
-                    Err(e) => why = e.to_string(),
+                    Err(e) => {
+                        self.silent.write().insert(replica.node.clone(), Instant::now());
+                        why = e.to_string();
+                    }
                 }
             }
             if Instant::now() + pause >= deadline {

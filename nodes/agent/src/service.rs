@@ -65,10 +65,10 @@ fn started(pid: u32) -> Option<u64> {
 }
 
 fn send(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        if let Err(e) = rustix::process::kill_process(pid, signal) {
-            tracing::warn!(error = %e, "a signal could not be sent");
-        }
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
+        && let Err(e) = rustix::process::kill_process(pid, signal)
+    {
+        tracing::warn!(error = %e, "a signal could not be sent");
     }
 }
 
