@@ -88,6 +88,12 @@ pub struct Group {
     pub(crate) born: Instant,
     pub(crate) read_wait: Duration,
     pub(crate) staged: AtomicU64,
+    /// Held while a snapshot is received and installed, and while the group is removed: one at a time.
+    pub(crate) uploading: Arc<tokio::sync::Mutex<()>>,
+    /// Resting and ticking change together.
+    pub(crate) rest_lock: parking_lot::Mutex<()>,
+    /// Whether this replica had a log when it was started: then it may have granted a lease before.
+    pub(crate) had_log: bool,
 }
 
 impl Group {
@@ -198,6 +204,7 @@ impl Group {
     }
 
     pub(crate) fn wake(&self) {
+        let _one = self.rest_lock.lock();
         if self.resting.swap(false, Ordering::SeqCst) {
             tracing::debug!(group = %self.id, "wakes");
             self.raft.runtime_config().tick(true);
@@ -205,6 +212,7 @@ impl Group {
     }
 
     pub(crate) fn rest(&self) {
+        let _one = self.rest_lock.lock();
         if !self.resting.swap(true, Ordering::SeqCst) {
             tracing::debug!(group = %self.id, "rests");
             self.raft.runtime_config().tick(false);
@@ -297,6 +305,10 @@ impl Group {
                 }
                 shaped(self.raft.append_entries(append).await)
             }
+            Request::Vote(_) | Request::PreVote(_) if self.had_log && self.born.elapsed() < self.read_wait => {
+                // openraft forgets at a restart which lease it granted: until the longest one has passed, no vote.
+                Err("just started: a lease granted before may be alive".to_owned())
+            }
             Request::Vote(vote) => {
                 self.wake();
                 shaped(self.raft.vote(vote).await)
@@ -309,8 +321,9 @@ impl Group {
                 self.wake();
                 shaped(self.raft.handle_transfer_leader(transfer).await)
             }
-            Request::Rest { term } => {
-                let agreed = self.leader().term == term && !self.is_leader();
+            Request::Rest { term, last_index } => {
+                let have = self.raft.metrics().borrow_watched().last_log_index;
+                let agreed = self.leader().term == term && !self.is_leader() && have == Some(last_index);
                 if agreed {
                     self.rest();
                 }
@@ -333,11 +346,9 @@ impl Group {
                 .is_some_and(|r| r.values().all(|matched| matched.as_ref().map(|id| id.index) == last));
             (metrics.current_term, last, applied == last && replicated && metrics.state == ServerState::Leader)
         };
-        if !settled || last.is_none() {
-            return;
-        }
+        let Some(last_index) = last.filter(|_| settled) else { return };
         self.rest();
-        let Ok(payload) = encode(&Request::Rest { term }) else { return };
+        let Ok(payload) = encode(&Request::Rest { term, last_index }) else { return };
         let deadline = Instant::now() + Duration::from_millis(500);
         for member in self.members().into_iter().filter(|m| *m != me) {
             let kind = breakwater_transport::Kind::Raft;

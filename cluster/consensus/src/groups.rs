@@ -146,6 +146,7 @@ impl Groups {
             ..openraft::Config::default()
         };
         let config = Arc::new(config.validate().map_err(|e| StartError::Raft(id, e.to_string()))?);
+        let had_log = self.log.bounds(id).last.is_some();
         let raft = Raft::new(
             self.me,
             config,
@@ -174,7 +175,21 @@ impl Groups {
             born: Instant::now(),
             read_wait: Duration::from_millis(self.settings.election_ms_max),
             staged: AtomicU64::new(0),
+            uploading: Arc::default(),
+            rest_lock: parking_lot::Mutex::new(()),
+            had_log,
         });
+        if had_log {
+            // Nor does a replica that may have granted a lease stand for election while that may be alive.
+            group.raft.runtime_config().elect(false);
+            let (starting, wait) = (Arc::downgrade(&group), group.read_wait);
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                if let Some(group) = starting.upgrade() {
+                    group.raft.runtime_config().elect(true);
+                }
+            });
+        }
         self.groups.write().insert(id, group.clone());
         Ok(group)
     }
@@ -191,6 +206,10 @@ impl Groups {
 
     /// Stops a replica and removes everything it stored. Not to be started again under this id.
     pub async fn remove(&self, id: GroupId) -> Result<(), StartError> {
+        let _one = match self.get(id) {
+            Some(group) => Some(group.uploading.clone().lock_owned().await),
+            None => None,
+        };
         self.stop(id).await;
         let (tx, rx) = tokio::sync::oneshot::channel();
         self.log.remove_group(
@@ -256,6 +275,9 @@ impl UploadHandler for Messages {
             let failed = |e: io::Error| (Refusal::Failed, e.to_string());
             let group = self.0.get(id).ok_or_else(|| (Refusal::Unhandled, format!("no replica of {id} here")))?;
             let header: SnapshotHeader = decode(&upload.header).map_err(|e| (Refusal::Malformed, e))?;
+            let Ok(one) = group.uploading.clone().try_lock_owned() else {
+                return Err((Refusal::Overloaded, "a snapshot is being received".to_owned()));
+            };
             let generation = group.state.next_generation(group.staged.load(Ordering::SeqCst) as u32);
             group.staged.store(u64::from(generation), Ordering::SeqCst);
             let staged = Staged::new(id, generation, self.0.store.clone());
@@ -266,11 +288,13 @@ impl UploadHandler for Messages {
             staged.sync().await.map_err(failed)?;
             tracing::info!(group = %id, from = %upload.from.name, generation, "snapshot received");
             let snapshot = openraft::storage::Snapshot { meta: header.meta, snapshot: Snapshot::Received(staged) };
-            let answer = group
-                .raft
-                .install_full_snapshot(header.vote, snapshot)
-                .await
-                .map_err(|e| (Refusal::Failed, e.to_string()))?;
+            // Goes on, and keeps others out, also when the sender gives up waiting.
+            let installing = tokio::spawn(async move {
+                let installed = group.raft.install_full_snapshot(header.vote, snapshot).await;
+                drop(one);
+                installed.map_err(|e| (Refusal::Failed, e.to_string()))
+            });
+            let answer = installing.await.map_err(|e| (Refusal::Failed, e.to_string()))??;
             encode(&answer).map_err(|e| (Refusal::Failed, e))
         })
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 /// Entries written to the store in one batch.
 const BATCH_ENTRIES_MAX: usize = 256;
+const BATCH_BYTES_MAX: usize = 4 << 20;
 const FORMAT: u8 = 1;
 
 /// Where in the log a command stands.
@@ -163,7 +164,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
             let mut replies = Vec::new();
             let mut applied = self.state.applied.lock().clone();
             let mut item = Some(first);
+            let mut entries_taken = 0;
             while let Some(entry) = item.take() {
+                entries_taken += 1;
                 let (entry, responder) = entry?;
                 let reply = match entry.payload {
                     EntryPayload::Blank => Bytes::new(),
@@ -188,7 +191,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 if let Some(responder) = responder {
                     replies.push((responder, reply));
                 }
-                if replies.len() < BATCH_ENTRIES_MAX {
+                if entries_taken < BATCH_ENTRIES_MAX && batch.bytes() < BATCH_BYTES_MAX {
                     item = entries.next().now_or_never().flatten();
                 }
             }
@@ -218,6 +221,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let mut value = vec![FORMAT];
         value.extend_from_slice(&staged.generation.to_be_bytes());
         batch.put(pointer(self.state.group), value);
+        // From here on the pointer may name it: what isn't used after all, the next start removes.
+        staged.keep();
         {
             let mut current = self.state.prefix.lock();
             // What was staged is durable already; the flip has to be before the log before it is purged.
@@ -227,7 +232,6 @@ impl RaftStateMachine<TypeConfig> for Machine {
             *current = prefix;
             *self.state.applied.lock() = applied.clone();
         }
-        staged.keep();
         self.state.app.open(&*self.state.store, &prefix).map_err(io_error)?;
         self.state.app.applied(applied.log_id.map_or(0, |id| id.index));
         self.state.drop_other_generations()

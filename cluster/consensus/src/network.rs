@@ -31,6 +31,7 @@ pub(crate) enum Request {
     /// The leader has nothing to do: tick no more until something comes.
     Rest {
         term: u64,
+        last_index: u64,
     },
 }
 
@@ -127,8 +128,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
             return Err(network("a received snapshot isn't sent on".to_owned()));
         };
         let header = encode(&SnapshotHeader { vote, meta: snapshot.meta }).map_err(network)?;
-        let failed = Arc::new(parking_lot::Mutex::new(None));
-        let data = chunks(view, prefix, failed.clone());
+        let data = chunks(view, prefix);
         // A partition holds at most 10 GB; at 20 MB/s that is under ten minutes.
         let deadline = Instant::now() + Duration::from_secs(600);
         let sent = self.transport.upload(&self.target, Kind::Snapshot, self.group.0, header, data, deadline);
@@ -136,9 +136,6 @@ impl RaftNetworkV2<TypeConfig> for Client {
             sent = sent => sent,
             closed = cancel => return Err(StreamingError::Closed(closed)),
         };
-        if let Some(why) = failed.lock().take() {
-            return Err(network(why));
-        }
         match answer {
             Ok(answer) => decode(&answer).map_err(network),
             Err(CallError::NotSent(why)) => Err(StreamingError::Unreachable(Unreachable::new(&io::Error::other(why)))),

@@ -88,44 +88,52 @@ fn take<'a>(rest: &mut &'a [u8]) -> io::Result<&'a [u8]> {
     Ok(field)
 }
 
-/// The state of a view as chunks. Ends early at an error of the store, which goes into `failed`: the receiver then
-/// misses the end mark and throws all away.
+/// The state of a view as chunks. An error of the store, or a reader that ends badly, is an error here: what was sent
+/// until then must not be taken for the whole.
 pub(crate) fn chunks(
     view: Arc<dyn SnapshotView>,
     prefix: KeyPrefix,
-    failed: Arc<parking_lot::Mutex<Option<String>>>,
-) -> impl futures::Stream<Item = Bytes> + Send + 'static {
-    let (tx, rx) = tokio::sync::mpsc::channel::<Bytes>(2);
+) -> impl futures::Stream<Item = Result<Bytes, ()>> + Send + 'static {
+    /// What the reader sends last; without it the reader has died.
+    enum Part {
+        Chunk(Bytes),
+        Failed,
+        Whole,
+    }
+    let (tx, rx) = tokio::sync::mpsc::channel::<Part>(2);
     tokio::task::spawn_blocking(move || {
-        let scan = match view.scan(prefix.range(), Direction::Forward) {
-            Ok(scan) => scan,
+        let read = || -> Result<bool, breakwater_storage::StorageError> {
+            let mut chunk = BytesMut::new();
+            for entry in view.scan(prefix.range(), Direction::Forward)? {
+                let (key, value) = entry?;
+                let key = &key[prefix.as_bytes().len()..];
+                chunk.put_u32(key.len() as u32);
+                chunk.put_slice(key);
+                chunk.put_u32(value.len() as u32);
+                chunk.put_slice(&value);
+                if chunk.len() >= CHUNK_BYTES && tx.blocking_send(Part::Chunk(chunk.split().freeze())).is_err() {
+                    return Ok(false);
+                }
+            }
+            Ok(chunk.is_empty() || tx.blocking_send(Part::Chunk(chunk.freeze())).is_ok())
+        };
+        let last = match read() {
+            Ok(true) => Part::Whole,
+            Ok(false) => return,
             Err(e) => {
-                *failed.lock() = Some(e.to_string());
-                return;
+                tracing::error!(error = %e, "a snapshot could not be read");
+                Part::Failed
             }
         };
-        let mut chunk = BytesMut::new();
-        for entry in scan {
-            let (key, value) = match entry {
-                Ok(entry) => entry,
-                Err(e) => {
-                    *failed.lock() = Some(e.to_string());
-                    return;
-                }
-            };
-            let key = &key[prefix.as_bytes().len()..];
-            chunk.put_u32(key.len() as u32);
-            chunk.put_slice(key);
-            chunk.put_u32(value.len() as u32);
-            chunk.put_slice(&value);
-            if chunk.len() >= CHUNK_BYTES && tx.blocking_send(chunk.split().freeze()).is_err() {
-                return;
-            }
-        }
-        if !chunk.is_empty() {
-            // The receiver is gone only when the upload has ended.
-            let _ = tx.blocking_send(chunk.freeze());
-        }
+        // The receiver is gone only when the upload has ended.
+        let _ = tx.blocking_send(last);
     });
-    futures::stream::unfold(rx, |mut rx| async move { rx.recv().await.map(|chunk| (chunk, rx)) })
+    futures::stream::unfold(Some(rx), |rx| async move {
+        let mut rx = rx?;
+        match rx.recv().await {
+            Some(Part::Chunk(chunk)) => Some((Ok(chunk), Some(rx))),
+            Some(Part::Whole) => None,
+            Some(Part::Failed) | None => Some((Err(()), None)),
+        }
+    })
 }

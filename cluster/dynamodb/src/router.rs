@@ -110,8 +110,16 @@ impl Router {
             let attempt = deadline.min(Instant::now() + ATTEMPT);
             let mut next = None;
             match self.ask(&node, partition.group, &call, attempt).await {
-                Ok(Ok(response)) => {
+                Ok(Ok(mut response)) => {
                     self.learn(partition.group, Some(node));
+                    if unknown.is_some()
+                        && let PartitionResponse::BatchWrite(answers) = &mut response
+                    {
+                        // An earlier attempt may still do what this one was too busy for.
+                        for answer in answers.iter_mut().filter(|a| matches!(a, Err(PartitionError::Throttled))) {
+                            *answer = Err(PartitionError::Unknown("throttled after an unknown outcome".to_owned()));
+                        }
+                    }
                     return Ok(response);
                 }
                 Ok(Err(PartitionError::NotLeader { leader, .. })) => {

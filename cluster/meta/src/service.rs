@@ -17,6 +17,8 @@ use tokio::time::Instant;
 /// Transactions that wait for a quorum at the same time; more are told to try again.
 const PROPOSALS_MAX: usize = 1_024;
 const EVENTS_PER_ANSWER: usize = 1_000;
+/// A log entry has to fit well into one message to a follower.
+const COMMAND_BYTES_MAX: usize = 4 << 20;
 /// A watch answers a little before its caller gives up.
 const WATCH_MARGIN: Duration = Duration::from_millis(500);
 const LEASE_TTL_MS_MIN: u64 = 500;
@@ -61,7 +63,8 @@ impl MetaService {
 
     async fn propose(&self, lead: Lead, command: &Command) -> Response {
         let data = match encode(command) {
-            Ok(data) => data,
+            Ok(data) if data.len() <= COMMAND_BYTES_MAX => data,
+            Ok(data) => return Response::Invalid(format!("a transaction of {} bytes", data.len())),
             Err(why) => return Response::Invalid(why),
         };
         let reply = match self.group.propose(lead, data.into()).await {
@@ -146,8 +149,19 @@ impl MetaService {
         let Some((_, ttl_ms)) = self.machine.leases().into_iter().find(|(lease, _)| *lease == id) else {
             return Response::NoLease;
         };
-        self.renewed.lock().ends_ns.insert(id, self.clock.boot_ns() + ttl_ms * 1_000_000);
-        Response::Done
+        let now = self.clock.boot_ns();
+        let mut renewed = self.renewed.lock();
+        if renewed.term != lead.term() {
+            return Response::Busy("leadership changed".to_owned());
+        }
+        match renewed.ends_ns.get_mut(&id) {
+            Some(ends) if *ends > now => {
+                *ends = now + ttl_ms * 1_000_000;
+                Response::Done
+            }
+            // What has ended is being revoked: it can't be kept alive any more.
+            _ => Response::NoLease,
+        }
     }
 
     /// A new leader gives every lease its whole time: it can't know when the last one renewed it.

@@ -117,6 +117,9 @@ impl Link {
         if left.is_zero() {
             return Err(CallError::NotSent("the deadline has passed".to_owned()));
         }
+        if payload.len() > FRAME_BYTES_MAX {
+            return Err(CallError::NotSent(format!("a call of {} bytes", payload.len())));
+        }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         {

@@ -125,6 +125,10 @@ impl Peer for PeerService {
                     let answers = answers.clone();
                     let run = async move {
                         let answer = match tokio::time::timeout_at(deadline, handler.handle(call)).await {
+                            Ok(Ok(payload)) if payload.len() > FRAME_BYTES_MAX => {
+                                // Sent, it would end the stream and all else on it.
+                                refused(id, Refusal::Failed, format!("an answer of {} bytes", payload.len()))
+                            }
                             Ok(Ok(payload)) => Message { id, payload, ..Message::default() },
                             Ok(Err((refusal, text))) => refused(id, refusal, text),
                             // The caller doesn't wait any more.

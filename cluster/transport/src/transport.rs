@@ -146,14 +146,15 @@ impl Transport {
         self.link(to).call(kind, group, payload, current_traceparent(), deadline).await
     }
 
-    /// Sends what is too large for a call: a header and chunks of at most a few MiB.
+    /// Sends what is too large for a call: a header and chunks of at most a few MiB. An error among them ends the upload
+    /// as one that broke off.
     pub async fn upload(
         &self,
         to: &NodeName,
         kind: Kind,
         group: u64,
         header: Bytes,
-        data: impl Stream<Item = Bytes> + Send + 'static,
+        data: impl Stream<Item = Result<Bytes, ()>> + Send + 'static,
         deadline: Instant,
     ) -> Result<Bytes, CallError> {
         let connection = self.link(to).connection(deadline).await?;
@@ -165,9 +166,17 @@ impl Transport {
             crc32: crc32fast::hash(b""),
             ..Chunk::default()
         }]);
-        let rest = data.map(|data| Chunk { crc32: crc32fast::hash(&data), data, ..Chunk::default() });
-        let last = futures::stream::iter([Chunk { crc32: crc32fast::hash(b""), last: true, ..Chunk::default() }]);
-        match tokio::time::timeout_at(deadline, client.upload(first.chain(rest).chain(last))).await {
+        // The end mark goes out only after the last of whole data: an error ends the stream without it, and the
+        // receiver throws all away.
+        let last = futures::stream::iter([Ok(None)]);
+        let rest = data.map(|data| data.map(Some)).chain(last).take_while(|data| std::future::ready(data.is_ok()));
+        let rest = rest.filter_map(|data| async move {
+            Some(match data.ok()? {
+                Some(data) => Chunk { crc32: crc32fast::hash(&data), data, ..Chunk::default() },
+                None => Chunk { crc32: crc32fast::hash(b""), last: true, ..Chunk::default() },
+            })
+        });
+        match tokio::time::timeout_at(deadline, client.upload(first.chain(rest))).await {
             Ok(Ok(reply)) => Ok(reply.into_inner().payload),
             Ok(Err(status)) => match status.code() {
                 tonic::Code::Aborted | tonic::Code::PermissionDenied | tonic::Code::Unimplemented => {

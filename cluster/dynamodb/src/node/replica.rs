@@ -27,7 +27,8 @@ pub struct Replica {
 fn read_error(e: ReadError) -> PartitionError {
     match e {
         ReadError::NotLeader(hint) => PartitionError::NotLeader { leader: hint.leader, term: hint.term },
-        ReadError::NotConfirmed(why) => PartitionError::NotApplied(why),
+        // Without a quorum it may lead no more: somebody else may.
+        ReadError::NotConfirmed(_) => PartitionError::NotLeader { leader: None, term: 0 },
         ReadError::Stopped(why) => PartitionError::Stopped(why),
     }
 }
@@ -60,6 +61,12 @@ impl Replica {
         match call.request {
             PartitionRequest::Write(write) => self.write_detached(write, deadline).await.map(PartitionResponse::Write),
             PartitionRequest::BatchWrite(writes) => {
+                // The whole batch is told at once, so that the router goes on to the leader.
+                if !self.group.is_leader() {
+                    self.group.touch();
+                    let hint = self.group.leader();
+                    return Err(PartitionError::NotLeader { leader: hint.leader, term: hint.term });
+                }
                 let all = writes.into_iter().map(|write| self.write_detached(write, deadline));
                 Ok(PartitionResponse::BatchWrite(futures::future::join_all(all).await))
             }
@@ -136,7 +143,12 @@ impl Replica {
                     return Ok(evaluated.done);
                 }
             },
-            Err(e @ PartitionError::ConditionalCheckFailed { .. }) => {
+            // Each of these may come from the item as it was read.
+            Err(
+                e @ (PartitionError::ConditionalCheckFailed { .. }
+                | PartitionError::Validation(_)
+                | PartitionError::ItemCollectionSizeLimitExceeded),
+            ) => {
                 self.confirm(lead).await?;
                 return Err(e);
             }
