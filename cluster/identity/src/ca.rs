@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 pub const CERTIFICATE_LIFE_S: i64 = 24 * 3_600;
 const CA_LIFE_DAYS: i64 = 3_650;
 /// Clocks of two hosts may differ by this much.
-const BACKDATED_S: i64 = 300;
+pub(crate) const BACKDATED_S: i64 = 300;
 
 /// Signs node certificates. Its key stands in memory on control nodes and with `init` only.
 pub struct Ca {

@@ -4,7 +4,7 @@ use crate::IdentityError;
 use crate::credentials::{Credentials, server_name};
 use crate::name::PeerIdentity;
 use breakwater_net::{Listener, Stream};
-use breakwater_types::{NodeKind, NodeName};
+use breakwater_types::{NodeKind, NodeName, Region};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, ServerConfig};
 use std::io;
@@ -78,7 +78,7 @@ pub fn incoming(
     listener: Listener,
     credentials: Arc<Credentials>,
 ) -> impl futures::Stream<Item = io::Result<Verified>> + Send + 'static {
-    accept(listener, credentials.server(), true)
+    accept(listener, credentials.server(), Some(credentials.identity().region))
 }
 
 /// Connections of anybody who knows our CA: for joining.
@@ -86,13 +86,13 @@ pub fn incoming_unverified(
     listener: Listener,
     credentials: &Credentials,
 ) -> Result<impl futures::Stream<Item = io::Result<Verified>> + Send + 'static, IdentityError> {
-    Ok(accept(listener, credentials.joining_server()?, false))
+    Ok(accept(listener, credentials.joining_server()?, None))
 }
 
 fn accept(
     listener: Listener,
     config: Arc<ServerConfig>,
-    verify: bool,
+    verify: Option<Region>,
 ) -> impl futures::Stream<Item = io::Result<Verified>> + Send + 'static {
     let (tx, rx) = mpsc::channel(16);
     let acceptor = TlsAcceptor::from(config);
@@ -111,11 +111,11 @@ fn accept(
                 },
                 () = tx.closed() => return,
             };
-            let (acceptor, tx) = (acceptor.clone(), tx.clone());
+            let (acceptor, tx, verify) = (acceptor.clone(), tx.clone(), verify.clone());
             tokio::spawn(async move {
                 let _permit = permit;
                 match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(tls)) => match verified(tls, verify) {
+                    Ok(Ok(tls)) => match verified(tls, verify.as_ref()) {
                         Ok(connection) => {
                             // The server is gone only when this process ends.
                             let _ = tx.send(Ok(connection)).await;
@@ -131,15 +131,20 @@ fn accept(
     tokio_stream::wrappers::ReceiverStream::new(rx)
 }
 
-fn verified(tls: TlsStream<Stream>, verify: bool) -> Result<Verified, IdentityError> {
-    let peer = if verify {
+/// With a region: only a node of it comes in.
+fn verified(tls: TlsStream<Stream>, verify: Option<&Region>) -> Result<Verified, IdentityError> {
+    let peer = if let Some(region) = verify {
         let certificate = tls
             .get_ref()
             .1
             .peer_certificates()
             .and_then(<[_]>::first)
             .ok_or_else(|| IdentityError::Certificate("no certificate".to_owned()))?;
-        Some(PeerIdentity::from_certificate(certificate)?)
+        let peer = PeerIdentity::from_certificate(certificate)?;
+        if peer.region != *region {
+            return Err(IdentityError::Certificate(format!("a node of region {}", peer.region)));
+        }
+        Some(peer)
     } else {
         None
     };
@@ -164,8 +169,12 @@ pub(crate) async fn connect(
     let connector = tower::service_fn(move |_uri: http::Uri| {
         let (config, name) = (config.clone(), name.clone());
         async move {
-            let tcp = breakwater_net::connect(address).await?;
-            let tls = TlsConnector::from(config).connect(name, tcp).await?;
+            let handshake = async {
+                let tcp = breakwater_net::connect(address).await?;
+                TlsConnector::from(config).connect(name, tcp).await
+            };
+            // A paused peer's kernel still accepts: without a bound this would wait for as long as it is paused.
+            let tls = tokio::time::timeout(HANDSHAKE, handshake).await??;
             Ok::<_, io::Error>(TokioIo::new(tls))
         }
     });

@@ -1,7 +1,7 @@
 //! Joining and renewal: the host's side.
 
 use crate::IdentityError;
-use crate::ca::{CERTIFICATE_LIFE_S, Ca, new_request};
+use crate::ca::{BACKDATED_S, CERTIFICATE_LIFE_S, Ca, new_request};
 use crate::credentials::{Credentials, anonymous_client};
 use crate::files::{file_error, read_secret, unseal, write_secret};
 use crate::grpc::connect;
@@ -32,6 +32,17 @@ const KEY: &str = "node.key";
 const ENROLMENT: &str = "enrolment.key";
 const TOKEN: &str = "join-token";
 const ATTEMPT: Duration = Duration::from_secs(3);
+/// A stored certificate with less left is not worth a start. Small: a node starts without the control plane while it
+/// can, and renews as soon as it runs.
+const LEFT_MIN_S: i64 = 60;
+/// Between two looks at the clock, which may be moved meanwhile; also between two renewals, where clocks differ so
+/// much that a new certificate is due again at once.
+const NAP_S: i64 = 30;
+
+/// More than a whole life left: the clock was moved back since, and peers refuse it as not yet valid.
+fn from_the_future(left_s: i64) -> bool {
+    left_s > CERTIFICATE_LIFE_S + BACKDATED_S
+}
 
 /// The CA of a control node, out of its folder.
 pub fn load_ca(joining: &Joining) -> Result<Ca, IdentityError> {
@@ -92,8 +103,8 @@ impl Joining {
         let certificate = std::fs::read_to_string(self.dir.join(CERTIFICATE)).ok()?;
         let key = Zeroizing::new(std::fs::read_to_string(self.dir.join(KEY)).ok()?);
         let credentials = Credentials::new(ca_pem, &certificate, &key, self.clock.clone()).ok()?;
-        let good = credentials.identity() == self.identity
-            && credentials.not_after_s() - self.clock.unix_s() > CERTIFICATE_LIFE_S / 10;
+        let left = credentials.not_after_s() - self.clock.unix_s();
+        let good = credentials.identity() == self.identity && left > LEFT_MIN_S && !from_the_future(left);
         good.then_some(credentials)
     }
 
@@ -174,9 +185,8 @@ impl Joining {
         loop {
             let left = credentials.not_after_s() - self.clock.unix_s();
             let due_in = (left - CERTIFICATE_LIFE_S / 3).max(0);
-            if due_in > 0 {
-                // Short naps: the wall clock may be moved meanwhile.
-                tokio::time::sleep(Duration::from_secs(due_in.min(30).unsigned_abs())).await;
+            if due_in > 0 && !from_the_future(left) {
+                tokio::time::sleep(Duration::from_secs(due_in.min(NAP_S).unsigned_abs())).await;
                 continue;
             }
             let renewed = match &ca {
@@ -190,7 +200,10 @@ impl Joining {
                 },
             };
             match renewed {
-                Ok(()) => tracing::info!(not_after_s = credentials.not_after_s(), "certificate renewed"),
+                Ok(()) => {
+                    tracing::info!(not_after_s = credentials.not_after_s(), "certificate renewed");
+                    tokio::time::sleep(Duration::from_secs(NAP_S.unsigned_abs())).await;
+                }
                 Err(e) => {
                     tracing::warn!(error = %e, "the certificate could not be renewed");
                     let jitter = rand::random::<u64>() % 5_000;

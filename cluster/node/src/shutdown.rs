@@ -42,3 +42,20 @@ impl Shutdown {
         let _ = asked.wait_for(|asked| *asked).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn the_first_signal_asks_every_holder() {
+        let shutdown = Shutdown::on_signals().unwrap();
+        let another = shutdown.clone();
+        assert!(!shutdown.is_asked());
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), another.asked()).await.unwrap();
+        assert!(shutdown.is_asked());
+        shutdown.asked().await;
+    }
+}

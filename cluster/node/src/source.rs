@@ -81,7 +81,9 @@ impl Source {
     }
 
     pub fn from_process() -> Self {
-        Self::read(std::env::args().skip(1), std::env::vars())
+        // Not `args` and `vars`: they panic at what isn't UTF-8.
+        let text = |s: std::ffi::OsString| s.to_string_lossy().into_owned();
+        Self::read(std::env::args_os().skip(1).map(text), std::env::vars_os().map(|(k, v)| (text(k), text(v))))
     }
 
     fn problem(&mut self, key: &str, why: impl fmt::Display) {
@@ -281,5 +283,40 @@ mod tests {
         assert_eq!(control.len(), 2);
         assert_eq!(control[1].name.as_str(), "b");
         source.finish("x").unwrap_err();
+    }
+
+    #[test]
+    fn bad_settings_are_problems_never_panics() {
+        for arguments in [
+            &["stray"][..],
+            &["--config", "/nowhere/at/all.toml"],
+            &["--config"],
+            &["--number", "-1"],
+            &["--number", "9999999999999999999999"],
+            &["--number", "[[["],
+            &["--zone", "AZ/A"],
+            &["--address", "999.1.1.1"],
+            &["--control", "a=nowhere"],
+            &["--control", "127.0.0.1:1"],
+            &["--", "x"],
+            &["--unknown", "1"],
+        ] {
+            let mut source = read(arguments, &[]);
+            source.or("number", 1u16, "");
+            source.optional::<breakwater_types::Zone>("zone", "");
+            source.optional::<std::net::IpAddr>("address", "");
+            source.or::<Vec<Named>>("control", vec![], "");
+            assert!(matches!(source.finish("test"), Err(ConfigError::Problems(_))), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_environment_may_hold_settings_of_other_programs_and_help_needs_none() {
+        let source = read(&[], &[("BREAKWATER_OF_ANOTHER", "1"), ("PATH", "x")]);
+        source.finish("test").unwrap();
+        let mut source = read(&["--help"], &[]);
+        source.required::<String>("name", "what it is called");
+        let Err(ConfigError::Help(text)) = source.finish("test") else { panic!() };
+        assert!(text.contains("what it is called"));
     }
 }
