@@ -10,6 +10,9 @@ use breakwater_node::{run, settings as read_settings};
 use settings::Settings;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let settings = match read_settings("control-node", Settings::read) {
         Ok(settings) => settings,

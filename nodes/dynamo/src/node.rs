@@ -119,6 +119,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let front = Front::start(front_settings, transport.clone(), meta.clone()).await;
     let tables = front.context().tables.clone();
     let replicas = Replicas::start(groups.clone(), &transport, meta, tables, clock.clone());
+    front.context().router.serve_locally(replicas.clone());
     pages.set_status(move || replicas.status());
 
     pages.not_ready("waits for signing keys");

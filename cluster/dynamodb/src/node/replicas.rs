@@ -68,6 +68,15 @@ impl Replicas {
         })
     }
 
+    /// Answers a call for a replica of this node.
+    pub async fn answer(&self, group: GroupId, call: &PartitionCall, deadline: Instant) -> PartitionAnswer {
+        let replica = self.replicas.read().get(&group).cloned();
+        match replica {
+            None => Err(PartitionError::NotLeader { leader: None, term: 0 }),
+            Some(replica) => replica.answer(call, deadline).await,
+        }
+    }
+
     async fn follow(self: Arc<Self>, mirror: Arc<Mirror>) {
         let mut changed = mirror.changed();
         loop {
@@ -226,15 +235,8 @@ struct Calls(Arc<Replicas>);
 impl Handler for Calls {
     fn handle(self: Arc<Self>, call: Inbound) -> BoxFuture<'static, Result<Bytes, (Refusal, String)>> {
         Box::pin(async move {
-            let replica = self.0.replicas.read().get(&GroupId(call.group)).cloned();
-            let answer: PartitionAnswer = match replica {
-                None => Err(PartitionError::NotLeader { leader: None, term: 0 }),
-                Some(replica) => {
-                    let request: PartitionCall =
-                        rpc::decode(&call.payload).map_err(|e| (Refusal::Malformed, e.to_string()))?;
-                    replica.answer(request, call.deadline).await
-                }
-            };
+            let request: PartitionCall = rpc::decode(&call.payload).map_err(|e| (Refusal::Malformed, e.to_string()))?;
+            let answer = self.0.answer(GroupId(call.group), &request, call.deadline).await;
             rpc::encode(&answer).map_err(|e| (Refusal::Failed, e.to_string()))
         })
     }

@@ -118,8 +118,8 @@ pub enum EntryValue {
 }
 
 impl Effects {
-    /// The most that encoding adds to keys, values and answer.
-    fn encoded_length(&self) -> usize {
+    /// At least as many as encoding takes.
+    pub fn encoded_bytes_max(&self) -> usize {
         let indexes = self.indexed.iter().flat_map(|indexed| &indexed.entries);
         let indexes = indexes.map(|change| {
             32 + change.key.len()
@@ -222,7 +222,7 @@ impl IndexChange {
 
 impl Command {
     pub fn encode(&self) -> Bytes {
-        let mut out = Vec::with_capacity(24 + self.effects.iter().map(Effects::encoded_length).sum::<usize>());
+        let mut out = Vec::with_capacity(24 + self.effects.iter().map(Effects::encoded_bytes_max).sum::<usize>());
         out.push(FORMAT);
         put_varint(&mut out, self.purge_below);
         put_varint(&mut out, self.effects.len() as u64);
