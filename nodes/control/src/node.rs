@@ -26,6 +26,9 @@ use tokio::time::Instant;
 const START_MAX: Duration = Duration::from_secs(3_600);
 
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
+    if let Some(how) = dynamodb::BROKEN.or(breakwater_storage::BROKEN) {
+        tracing::error!(how, "this node is broken on purpose: it loses data or answers wrongly");
+    }
     let common = settings.common.clone();
     let clock = common.clock();
     let pages = Pages::new(json!({"name": common.name, "kind": "control", "zone": common.zone}));

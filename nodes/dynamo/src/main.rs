@@ -1,5 +1,8 @@
 //! `dynamo-node`: replicas of table partitions, and a front door for DynamoDB alone.
 
+#[cfg(feature = "broken")]
+compile_error!("a node that is broken on purpose is dynamo-node-broken: --bin dynamo-node-broken");
+
 mod keys;
 mod node;
 mod settings;

@@ -23,6 +23,9 @@ const START_MAX: Duration = Duration::from_secs(3_600);
 
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let pages = Pages::new(json!({"name": settings.common.name, "kind": "dynamo", "zone": settings.common.zone}));
+    if let Some(how) = breakwater_dynamodb::BROKEN.or(breakwater_storage::BROKEN) {
+        tracing::error!(how, "this node is broken on purpose: it loses data or answers wrongly");
+    }
     let common = &settings.common;
     breakwater_net::set_source(common.address);
     pages.serve(common.at(common.metrics_port)).await.context("metrics port")?;
