@@ -17,11 +17,13 @@ pub enum Action {
     Restart,
     Cut,
     Heal,
+    /// The host dies and loses all that it stored; its identity stays.
+    Wipe,
 }
 
 impl Action {
-    pub const ALL: [Action; 6] =
-        [Action::Kill, Action::Pause, Action::Resume, Action::Restart, Action::Cut, Action::Heal];
+    pub const ALL: [Action; 7] =
+        [Action::Kill, Action::Pause, Action::Resume, Action::Restart, Action::Cut, Action::Heal, Action::Wipe];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl Action {
             Action::Restart => "restart",
             Action::Cut => "cut",
             Action::Heal => "heal",
+            Action::Wipe => "wipe",
         }
     }
 
@@ -41,7 +44,7 @@ impl Action {
     /// What undoes it.
     fn undo(self) -> Option<Action> {
         match self {
-            Action::Kill => Some(Action::Restart),
+            Action::Kill | Action::Wipe => Some(Action::Restart),
             Action::Pause => Some(Action::Resume),
             Action::Cut => Some(Action::Heal),
             Action::Resume | Action::Restart | Action::Heal => None,
@@ -101,6 +104,10 @@ pub fn act(region: &Region, action: Action, hosts: &[&Host]) -> Result<()> {
         }
         Action::Cut => region.driver.cut(host, hosts),
         Action::Heal => region.driver.heal(host),
+        Action::Wipe => {
+            region.driver.kill(host)?;
+            region.driver.wipe(host)
+        }
     })
 }
 

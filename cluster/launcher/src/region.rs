@@ -26,6 +26,8 @@ pub trait Driver: Send + Sync {
     /// Off the network, but for the hosts that are cut off together with it.
     fn cut(&self, host: &Host, together: &[&Host]) -> Result<()>;
     fn heal(&self, host: &Host) -> Result<()>;
+    /// Removes all that a host stores, which must not be running. Its identity and its settings stay.
+    fn wipe(&self, host: &Host) -> Result<()>;
     fn is_up(&self, host: &Host) -> bool;
     /// Where a host's page is reached from this machine.
     fn page(&self, host: &Host, port: u16) -> Option<SocketAddr>;

@@ -1,6 +1,7 @@
 //! What binds this crate to a node: replicas on data nodes, and the context of the front door on both kinds.
 
 mod context;
+mod repair;
 mod replica;
 mod replicas;
 
