@@ -232,7 +232,8 @@ impl MetaClient {
 
     /// The store's revision. Linearizable: everything acknowledged before the call is in it.
     pub async fn revision(&self, deadline: Instant) -> Result<Revision, MetaError> {
-        let none = RangeRequest { start: crate::records::NODES.to_vec(), end: crate::records::NODES.to_vec(), limit: 0 };
+        let none =
+            RangeRequest { start: crate::records::NODES.to_vec(), end: crate::records::NODES.to_vec(), limit: 0 };
         Ok(self.range(none, deadline).await?.revision)
     }
 

@@ -51,12 +51,7 @@ impl Mirror {
 
     /// Starts as it was kept in this store, if it was, and keeps itself there. Blocks for the disk. A copy that can't
     /// be read counts for nothing: the control store has it.
-    pub fn start_kept(
-        client: MetaClient,
-        prefix: Vec<u8>,
-        store: Arc<dyn Engine>,
-        clock: SharedClock,
-    ) -> Arc<Mirror> {
+    pub fn start_kept(client: MetaClient, prefix: Vec<u8>, store: Arc<dyn Engine>, clock: SharedClock) -> Arc<Mirror> {
         let kept = Kept::new(store, &prefix);
         let mirror = Self::new(prefix);
         let found = kept.load().unwrap_or_else(|e| {
@@ -198,7 +193,11 @@ async fn list(client: &MetaClient, prefix: &[u8], at_least: Revision) -> Option<
 
 impl Keeper {
     /// Off the runtime's threads, in order. What fails is told, and made anew at the next change.
-    async fn keep(self, mirror: &Arc<Mirror>, changes: Option<BTreeMap<Vec<u8>, Option<Arc<Entry>>>>) -> Option<Keeper> {
+    async fn keep(
+        self,
+        mirror: &Arc<Mirror>,
+        changes: Option<BTreeMap<Vec<u8>, Option<Arc<Entry>>>>,
+    ) -> Option<Keeper> {
         let mirror = mirror.clone();
         let kept = tokio::task::spawn_blocking(move || {
             let mut keeper = self;
@@ -279,10 +278,17 @@ mod tests {
     #[test]
     fn older_events_never_undo_newer_entries() {
         let newer = event("b", 7, true).entry.map(Arc::new);
-        let mut entries: Entries = [(b"b".to_vec(), newer.clone())].into_iter().filter_map(|(k, e)| Some((k, e?))).collect();
+        let mut entries: Entries =
+            [(b"b".to_vec(), newer.clone())].into_iter().filter_map(|(k, e)| Some((k, e?))).collect();
         let changes = apply(
             &mut entries,
-            vec![event("b", 4, true), event("b", 5, false), event("b", 7, true), event("a", 6, true), event("c", 6, false)],
+            vec![
+                event("b", 4, true),
+                event("b", 5, false),
+                event("b", 7, true),
+                event("a", 6, true),
+                event("c", 6, false),
+            ],
         );
         assert_eq!(entries.get(&b"b"[..]), newer.as_ref());
         assert_eq!(entries.len(), 2);

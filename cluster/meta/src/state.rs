@@ -213,7 +213,8 @@ impl State {
         let start = self.events.partition_point(|e| e.revision <= after);
         for event in self.events.range(start..) {
             if (found.len() >= limit || bytes >= ANSWER_BYTES_MAX)
-                && found.last().is_some_and(|last| last.revision != event.revision) {
+                && found.last().is_some_and(|last| last.revision != event.revision)
+            {
                 let complete = event.revision - 1;
                 return Some((complete, found));
             }

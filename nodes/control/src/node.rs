@@ -57,7 +57,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let member = {
         let (name, data, identity) = (common.name.clone(), common.data_dir.clone(), common.identity_dir.clone());
         let (engine, hold) = (settings.engine, settings.hold_back_unsynced);
-        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, FirstId::Founding, engine, hold)).await??
+        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, FirstId::Founding, engine, hold))
+            .await??
     };
     let groups = Groups::open(
         member.raft_id,

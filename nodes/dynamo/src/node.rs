@@ -77,7 +77,8 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let member = {
         let (name, data, identity) = (common.name.clone(), common.data_dir.clone(), common.identity_dir.clone());
         let (engine, hold) = (settings.engine, settings.hold_back_unsynced);
-        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, FirstId::Random, engine, hold)).await??
+        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, FirstId::Random, engine, hold))
+            .await??
     };
     let groups = Groups::open(
         member.raft_id,
@@ -202,7 +203,8 @@ impl Collector for Age {
         let Some(age_ms) = self.0.age_ms() else { return Ok(()) };
         let gauge = ConstGauge::new(age_ms as f64 / 1_000.0);
         let help = "Time since the control store was last heard";
-        let metric = encoder.encode_descriptor("breakwater_control_store_age_seconds", help, None, gauge.metric_type())?;
+        let metric =
+            encoder.encode_descriptor("breakwater_control_store_age_seconds", help, None, gauge.metric_type())?;
         gauge.encode(metric)
     }
 }

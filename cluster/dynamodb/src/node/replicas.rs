@@ -32,7 +32,8 @@ pub struct Replicas {
 pub fn status_of(groups: &Groups, what: impl Fn(GroupId) -> String) -> Value {
     let mut all: Vec<_> = groups.all().into_iter().map(|g| g.status()).collect();
     all.sort_by_key(|s| s.group);
-    let member = |m: &MemberStatus| json!({"node": m.node, "raft_id": m.raft_id, "voter": m.voter, "healthy": m.healthy});
+    let member =
+        |m: &MemberStatus| json!({"node": m.node, "raft_id": m.raft_id, "voter": m.voter, "healthy": m.healthy});
     let groups: Vec<Value> = all
         .into_iter()
         .map(|s| {

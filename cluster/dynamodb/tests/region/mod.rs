@@ -115,8 +115,13 @@ impl Region {
             Replicas::start(member.groups.clone(), &member.transport, meta, mirror, nodes, clock.clone());
         }
         let scope = Arc::new(Scope::new(AccountId::new("111122223333")?, RegionName::new("us-east-1")?));
-        let settings =
-            FrontSettings { scope: scope.clone(), zone: Some("az-b".parse()?), partitions_min, clock: clock.clone(), kept: None };
+        let settings = FrontSettings {
+            scope: scope.clone(),
+            zone: Some("az-b".parse()?),
+            partitions_min,
+            clock: clock.clone(),
+            kept: None,
+        };
         let front = data.get(1).context("a data node")?;
         let front = Front::start(settings, front.transport.clone(), client(front)).await;
         tokio::spawn(table_states(meta, scope.clone()));
