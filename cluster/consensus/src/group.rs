@@ -2,7 +2,8 @@
 
 use crate::keys::KeyPrefix;
 use crate::machine::State;
-use crate::network::{Request, decode, encode};
+use crate::network::{Addressed, Request, decode, encode};
+use crate::repair::{self, Seen, Step};
 use crate::types::{Command, LeaderId, Member, Raft, TypeConfig};
 use breakwater_storage::Engine;
 use breakwater_transport::Transport;
@@ -13,7 +14,7 @@ use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError
 use openraft::impls::ProgressResponder;
 use openraft::raft::linearizable_read::LinearizerOption;
 use openraft::type_config::alias::WatchReceiverOf;
-use openraft::{RaftMetrics, ServerState};
+use openraft::{ChangeMembers, Instant as _, RaftMetrics, ServerState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -76,7 +77,25 @@ pub struct GroupStatus {
     pub last_log: u64,
     /// Why it has stopped.
     pub stopped: Option<String>,
+    pub members: Vec<MemberStatus>,
 }
+
+/// A member of a group, as the replica that was asked sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    pub node: NodeName,
+    pub raft_id: u64,
+    pub voter: bool,
+    /// It answered lately and has nearly everything; known to a leader that doesn't rest.
+    pub healthy: Option<bool>,
+}
+
+/// Without a quorum a change would wait for ever.
+const CHANGE_MAX: Duration = Duration::from_secs(10);
+/// A member that lags by no more has caught up: the rest comes with the next message or two.
+const CAUGHT_UP_ENTRIES: u64 = 100;
+/// A member that was heard within this time is up: more than a few heartbeats, and a pause of the scheduler.
+const HEARD_LATELY: Duration = Duration::from_millis(1_500);
 
 pub struct Group {
     pub(crate) id: GroupId,
@@ -245,8 +264,18 @@ impl Group {
         }
     }
 
+    fn member_statuses(&self) -> Vec<MemberStatus> {
+        let seen = self.seen().filter(|_| self.is_awake());
+        let voters = self.voters();
+        let healthy = |id: u64| seen.as_ref().map(|s| id == s.me || s.up.contains(&id) && s.caught_up.contains(&id));
+        let all = self.member_ids().into_iter();
+        all.map(|(id, node)| MemberStatus { node, raft_id: id, voter: voters.contains_key(&id), healthy: healthy(id) })
+            .collect()
+    }
+
     pub fn status(&self) -> GroupStatus {
         let hint = self.leader();
+        let members = self.member_statuses();
         let receiver = self.raft.metrics();
         let metrics = receiver.borrow_watched();
         let stopped = metrics.running_state.as_ref().err().map(ToString::to_string);
@@ -267,44 +296,114 @@ impl Group {
             applied: metrics.last_applied.as_ref().map_or(0, |id| id.index),
             last_log: metrics.last_log_index.unwrap_or(0),
             stopped,
+            members,
         }
     }
 
     /// The voters by name, in no particular order.
     pub fn members(&self) -> Vec<NodeName> {
-        let receiver = self.raft.metrics();
-        let metrics = receiver.borrow_watched();
-        metrics.membership_config.membership().nodes().map(|(_, member)| member.name.clone()).collect()
+        self.voters().into_values().collect()
     }
 
-    /// As [`Group::members`], with their Raft ids.
+    /// As [`Group::members`], by their Raft ids.
+    pub fn voters(&self) -> BTreeMap<u64, NodeName> {
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let named = |id: u64| Some((id, membership.get_node(&id)?.name.clone()));
+        membership.voter_ids().filter_map(named).collect()
+    }
+
+    /// Whether this replica is one of the voters, as far as it knows: one that only learns may know nothing yet.
+    pub fn is_voter(&self) -> bool {
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow_watched();
+        metrics.membership_config.membership().voter_ids().any(|id| id == metrics.id)
+    }
+
+    /// All members by their Raft ids, learners too.
     pub fn member_ids(&self) -> BTreeMap<u64, NodeName> {
         let receiver = self.raft.metrics();
         let metrics = receiver.borrow_watched();
         metrics.membership_config.membership().nodes().map(|(id, member)| (*id, member.name.clone())).collect()
     }
 
-    /// Makes these the voters: new ones learn first, gone ones are removed.
-    pub async fn change_members(&self, members: BTreeMap<u64, NodeName>) -> Result<(), String> {
-        self.wake();
-        let known = self.member_ids();
-        for (id, name) in &members {
-            if !known.contains_key(id) {
-                self.raft
-                    .add_learner(*id, Member { name: name.clone() }, true)
-                    .await
-                    .map_err(|e| format!("learner {name}: {e}"))?;
-            }
+    /// The members, as a leader that ticks sees them; none from anybody else.
+    pub fn seen(&self) -> Option<Seen> {
+        let receiver = self.raft.metrics();
+        let metrics = receiver.borrow_watched();
+        if metrics.state != ServerState::Leader || metrics.running_state.is_err() {
+            return None;
         }
-        let ids: BTreeSet<u64> = members.keys().copied().collect();
-        self.raft.change_membership(ids, false).await.map(|_| ()).map_err(|e| e.to_string())
+        let membership = metrics.membership_config.membership();
+        let last = metrics.last_log_index.unwrap_or(0);
+        let near = |matched: &Option<crate::types::LogId>| {
+            matched.as_ref().is_some_and(|id| id.index + CAUGHT_UP_ENTRIES >= last)
+        };
+        let heard = metrics.heartbeat.iter().flatten();
+        let lately = heard.filter(|(_, at)| at.as_ref().is_some_and(|at| at.elapsed() < HEARD_LATELY));
+        Some(Seen {
+            me: metrics.id,
+            configs: membership.get_joint_config().clone(),
+            names: membership.nodes().map(|(id, member)| (*id, member.name.clone())).collect(),
+            committed: metrics.membership_config.log_id() == metrics.committed_membership_config.log_id(),
+            up: lately.map(|(id, _)| *id).chain([metrics.id]).collect(),
+            caught_up: metrics.replication.iter().flatten().filter(|(_, m)| near(m)).map(|(id, _)| *id).collect(),
+        })
+    }
+
+    /// Whether the voters are others than these. A group that rests is woken, so that its leader can change them.
+    pub fn differs(&self, wanted: &BTreeMap<u64, NodeName>) -> bool {
+        let voters = self.voters();
+        let differs = voters != *wanted && !voters.is_empty();
+        if differs {
+            self.touch();
+        }
+        differs
+    }
+
+    async fn repair(&self, wanted: &BTreeMap<u64, NodeName>) -> Result<Step, String> {
+        self.touch();
+        let Some(seen) = self.seen() else { return Err("this replica doesn't lead".to_owned()) };
+        let step = repair::plan(&seen, wanted);
+        let done = match &step {
+            Step::Settled | Step::Wait(_) | Step::Learning(_) => return Ok(step),
+            Step::AddLearner(id, name) => self.raft.add_learner(*id, Member { name: name.clone() }, false).await,
+            Step::RemoveLearner(id) => {
+                self.raft.change_membership(ChangeMembers::RemoveNodes(BTreeSet::from([*id])), false).await
+            }
+            Step::SetVoters(voters) => self.raft.change_membership(voters.clone(), false).await,
+        };
+        done.map_err(|e| e.to_string())?;
+        tracing::info!(group = %self.id, ?step, "members changed");
+        Ok(step)
+    }
+
+    /// On the leader: makes these the voters, step by step, as long as each step is safe. To be tried again where it
+    /// fails: what was done until then stays, and is gone on with.
+    pub async fn settle(&self, wanted: &BTreeMap<u64, NodeName>) -> Result<(), String> {
+        let mut moved = Instant::now();
+        loop {
+            let step = tokio::time::timeout(CHANGE_MAX, self.repair(wanted)).await;
+            match step.map_err(|_| "a change of members got no quorum in time".to_owned())?? {
+                Step::Settled => return Ok(()),
+                // A moment ago it may not have been seen yet that the last step was done.
+                Step::Wait(why) if moved.elapsed() > HEARD_LATELY * 2 => return Err(why),
+                Step::Wait(_) => {}
+                // However long that takes: it answers, and what it lacks is on the way.
+                Step::Learning(_) | Step::AddLearner(..) | Step::RemoveLearner(_) | Step::SetVoters(_) => {
+                    moved = Instant::now();
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Hands leadership to a member, if it is caught up.
     pub async fn transfer_leader(&self, to: &NodeName) -> Result<(), String> {
         self.wake();
         let id = self
-            .member_ids()
+            .voters()
             .into_iter()
             .find_map(|(id, name)| (name == *to).then_some(id))
             .ok_or_else(|| format!("{to} is not a member"))?;
@@ -377,11 +476,13 @@ impl Group {
         };
         let Some(last_index) = last.filter(|_| settled) else { return };
         self.rest();
-        let Ok(payload) = encode(&Request::Rest { term, last_index }) else { return };
         let deadline = Instant::now() + Duration::from_millis(500);
-        for member in self.members().into_iter().filter(|m| *m != me) {
+        for (to, member) in self.member_ids().into_iter().filter(|(_, name)| *name != me) {
             let kind = breakwater_transport::Kind::Raft;
-            let answer = self.transport.call(&member, kind, self.id.0, payload.clone(), deadline).await;
+            let Ok(payload) = encode(&Addressed { to, request: Request::Rest { term, last_index } }) else {
+                return self.wake();
+            };
+            let answer = self.transport.call(&member, kind, self.id.0, payload, deadline).await;
             let agreed = answer.ok().and_then(|bytes| decode::<bool>(&bytes).ok()).unwrap_or(false);
             if !agreed {
                 // Somebody is away or disagrees: a follower that ticks would start an election.

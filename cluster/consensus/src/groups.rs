@@ -4,10 +4,10 @@ use crate::group::Group;
 use crate::keys::group_range;
 use crate::log::{GroupLog, io_error};
 use crate::machine::{Machine, State, StateMachine};
-use crate::network::{Network, Request, SnapshotHeader, decode, encode};
+use crate::network::{Addressed, Network, SnapshotHeader, decode, encode};
 use crate::snapshot::{Snapshot, Staged};
 use crate::types::{Member, Raft};
-use breakwater_storage::{Engine, LogStore};
+use breakwater_storage::{Direction, Engine, KeyRange, LogStore, StorageError};
 use breakwater_transport::{Handler, Inbound, Kind, Refusal, Transport, Upload, UploadHandler};
 use breakwater_types::{GroupId, NodeKind, NodeName, RaftNodeId};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use openraft::SnapshotPolicy;
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -101,8 +101,35 @@ impl Groups {
         self.me
     }
 
+    fn is_me(&self, to: RaftNodeId) -> Result<(), (Refusal, String)> {
+        if to == self.me {
+            return Ok(());
+        }
+        Err((Refusal::Unhandled, format!("for member {to}: this is {}, with another disk", self.me)))
+    }
+
     pub fn store(&self) -> &Arc<dyn Engine> {
         &self.store
+    }
+
+    /// Groups of which something is stored here, whether they are started or not. Blocks for the disk.
+    pub fn stored(&self) -> Result<BTreeSet<GroupId>, StorageError> {
+        let mut found: BTreeSet<GroupId> = self.log.groups().into_iter().collect();
+        // The number 0 is no group's: under it the node keeps things of its own.
+        let mut next = GroupId(1);
+        loop {
+            let range = KeyRange { start: next.0.to_be_bytes().to_vec(), end: None };
+            let Some(first) = self.store.scan(range, Direction::Forward)?.next() else { return Ok(found) };
+            let (key, _) = first?;
+            let Some(id) = key.first_chunk::<8>().map(|id| GroupId(u64::from_be_bytes(*id))) else {
+                return Err(StorageError::Corrupt { place: "store".to_owned(), what: "a key of no group".to_owned() });
+            };
+            found.insert(id);
+            match id.0.checked_add(1) {
+                Some(after) => next = GroupId(after),
+                None => return Ok(found),
+            }
+        }
     }
 
     pub fn all(&self) -> Vec<Arc<Group>> {
@@ -265,7 +292,8 @@ impl Handler for Messages {
         Box::pin(async move {
             let id = GroupId(call.group);
             let group = self.0.get(id).ok_or_else(|| (Refusal::Unhandled, format!("no replica of {id} here")))?;
-            let request: Request = decode(&call.payload).map_err(|e| (Refusal::Malformed, e))?;
+            let Addressed { to, request } = decode(&call.payload).map_err(|e| (Refusal::Malformed, e))?;
+            self.0.is_me(to)?;
             group.answer(request).await.map_err(|e| (Refusal::Failed, e))
         })
     }
@@ -278,6 +306,7 @@ impl UploadHandler for Messages {
             let failed = |e: io::Error| (Refusal::Failed, e.to_string());
             let group = self.0.get(id).ok_or_else(|| (Refusal::Unhandled, format!("no replica of {id} here")))?;
             let header: SnapshotHeader = decode(&upload.header).map_err(|e| (Refusal::Malformed, e))?;
+            self.0.is_me(header.to)?;
             let Ok(one) = group.uploading.clone().try_lock_owned() else {
                 return Err((Refusal::Overloaded, "a snapshot is being received".to_owned()));
             };

@@ -10,6 +10,7 @@
 //! - The applied index is written in the same batch as what it applied ([`machine`]).
 //! - The state is synced before the log that could rebuild it is purged ([`machine`], building a snapshot).
 //! - A command proposed under a [`Lead`] is appended by that very leadership or not at all.
+//! - A message names the member it is for: a node that lost its disk never answers as its former self.
 //! - A replica whose log or store fails stops, says so in [`Group::status`], and acknowledges nothing more.
 //!
 //! Start reading at [`Groups`]; resting groups are in [`rest`].
@@ -22,12 +23,13 @@ mod log;
 mod machine;
 mod member;
 mod network;
+mod repair;
 mod rest;
 mod snapshot;
 mod types;
 
-pub use group::{Group, GroupStatus, Lead, LeaderHint, ProposeError, ReadError};
+pub use group::{Group, GroupStatus, Lead, LeaderHint, MemberStatus, ProposeError, ReadError};
 pub use groups::{Groups, Settings, StartError, raft_id_of};
 pub use keys::KeyPrefix;
 pub use machine::{Applying, StateMachine};
-pub use member::{Member, OpenError};
+pub use member::{FirstId, Member, OpenError};

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -39,8 +39,17 @@ pub(crate) enum Request {
     },
 }
 
+/// A node that lost its disk comes back under its old name and a new id: what was meant for the old one must not be
+/// answered by the new one, which has forgotten what the old one promised.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Addressed {
+    pub(crate) to: u64,
+    pub(crate) request: Request,
+}
+
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SnapshotHeader {
+    pub(crate) to: u64,
     pub(crate) vote: Vote,
     pub(crate) meta: SnapshotMeta,
 }
@@ -65,13 +74,14 @@ pub(crate) struct Network {
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Client;
 
-    async fn new_client(&mut self, _target: u64, member: &Member) -> Client {
-        Client { group: self.group, target: member.name.clone(), transport: self.transport.clone() }
+    async fn new_client(&mut self, target: u64, member: &Member) -> Client {
+        Client { group: self.group, to: target, target: member.name.clone(), transport: self.transport.clone() }
     }
 }
 
 pub(crate) struct Client {
     group: GroupId,
+    to: u64,
     target: NodeName,
     transport: Arc<Transport>,
 }
@@ -79,11 +89,11 @@ pub(crate) struct Client {
 impl Client {
     async fn ask<R: serde::de::DeserializeOwned>(
         &self,
-        request: &Request,
+        request: Request,
         ttl: Duration,
     ) -> Result<R, RPCError<TypeConfig>> {
         let network = |why: String| RPCError::Network(NetworkError::new(&io::Error::other(why)));
-        let payload = encode(request).map_err(network)?;
+        let payload = encode(&Addressed { to: self.to, request }).map_err(network)?;
         match self.transport.call(&self.target, Kind::Raft, self.group.0, payload, Instant::now() + ttl).await {
             Ok(answer) => decode(&answer).map_err(network),
             Err(CallError::NotSent(why)) => Err(RPCError::Unreachable(Unreachable::new(&io::Error::other(why)))),
@@ -101,7 +111,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.ask(&Request::Append(rpc), option.hard_ttl()).await
+        self.ask(Request::Append(rpc), option.hard_ttl()).await
     }
 
     fn stream_append<'s, S>(
@@ -123,7 +133,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.ask(&Request::Vote(rpc), option.hard_ttl()).await
+        self.ask(Request::Vote(rpc), option.hard_ttl()).await
     }
 
     async fn pre_vote(
@@ -131,7 +141,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.ask(&Request::PreVote(rpc), option.hard_ttl()).await
+        self.ask(Request::PreVote(rpc), option.hard_ttl()).await
     }
 
     async fn full_snapshot(
@@ -145,7 +155,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         let Snapshot::Local { view, prefix } = snapshot.snapshot else {
             return Err(network("a received snapshot isn't sent on".to_owned()));
         };
-        let header = encode(&SnapshotHeader { vote, meta: snapshot.meta }).map_err(network)?;
+        let header = encode(&SnapshotHeader { to: self.to, vote, meta: snapshot.meta }).map_err(network)?;
         let data = chunks(view, prefix);
         // A partition holds at most 10 GB; at 20 MB/s that is under ten minutes.
         let deadline = Instant::now() + Duration::from_secs(600);
@@ -166,7 +176,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         req: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.ask(&Request::TransferLeader(req), option.hard_ttl()).await
+        self.ask(Request::TransferLeader(req), option.hard_ttl()).await
     }
 
     fn backoff(&self) -> Option<Backoff> {

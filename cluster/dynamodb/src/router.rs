@@ -86,6 +86,11 @@ impl Router {
         };
     }
 
+    /// Lets go of what was learnt of groups that are gone.
+    pub fn retain(&self, is_there: impl Fn(GroupId) -> bool) {
+        self.learnt.write().retain(|group, _| is_there(*group));
+    }
+
     async fn ask(
         &self,
         node: &NodeName,

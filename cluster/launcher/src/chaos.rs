@@ -21,10 +21,12 @@ pub enum Action {
     Cut,
     Isolate,
     Heal,
+    /// The host dies and loses all that it stored; its identity stays.
+    Wipe,
 }
 
 impl Action {
-    pub const ALL: [Action; 10] = [
+    pub const ALL: [Action; 11] = [
         Action::Kill,
         Action::KillNode,
         Action::KillAgent,
@@ -35,6 +37,7 @@ impl Action {
         Action::Cut,
         Action::Isolate,
         Action::Heal,
+        Action::Wipe,
     ];
 
     pub fn word(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Action {
             Action::Cut => "cut",
             Action::Isolate => "isolate",
             Action::Heal => "heal",
+            Action::Wipe => "wipe",
         }
     }
 
@@ -59,7 +63,7 @@ impl Action {
     /// What undoes it.
     pub fn undo(self) -> Option<Action> {
         match self {
-            Action::Kill | Action::KillAgent => Some(Action::Start),
+            Action::Kill | Action::KillAgent | Action::Wipe => Some(Action::Start),
             Action::Pause => Some(Action::Resume),
             Action::Cut | Action::Isolate => Some(Action::Heal),
             // A node alone is started again by its agent.
@@ -125,6 +129,10 @@ pub fn act(region: &Region, action: Action, hosts: &[&Host]) -> Result<()> {
         Action::Cut => region.driver.cut(host, hosts),
         Action::Isolate => region.driver.isolate(host, edge),
         Action::Heal => region.driver.heal(host),
+        Action::Wipe => {
+            region.driver.kill(host)?;
+            region.driver.wipe(host)
+        }
     })
 }
 

@@ -104,6 +104,17 @@ impl Driver for Containers {
         docker(&["network", "connect", "--ip", &address, "--alias", host.name.as_str(), &network, &container])
             .map(|_| ())
     }
+    fn wipe(&self, host: &Host) -> Result<()> {
+        if self.is_up(host) {
+            bail!("{} is running", host.name);
+        }
+        let container = self.container(host);
+        // In a container, as what it stored belongs to its user.
+        let image = docker(&["inspect", "--format", "{{.Config.Image}}", &container])?;
+        let remove = "rm -rf /var/lib/breakwater/data && mkdir /var/lib/breakwater/data";
+        let shell = ["--entrypoint", "/bin/sh", &image, "-ec", remove];
+        docker(&[&["run", "--rm", "--network", "none", "--volumes-from", &container], &shell[..]].concat()).map(|_| ())
+    }
     fn is_up(&self, host: &Host) -> bool {
         self.inspect(host, "{{.State.Running}}").as_deref() == Some("true")
     }

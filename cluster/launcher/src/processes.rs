@@ -27,15 +27,28 @@ pub struct Processes {
     pub extra: String,
 }
 
-/// When the process was started, in clock ticks since boot, and whether it still runs.
-fn started(pid: u32) -> Option<u64> {
+/// Of `/proc/PID/stat`, from the state on; none where the process is gone, or only waits to be reaped.
+fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
-    fields.get(19)?.parse().ok()
+    let fields: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
+    (!matches!(fields.first()?.as_str(), "Z" | "X")).then_some(fields)
+}
+
+/// When the process was started, in clock ticks since boot, and whether it still runs.
+fn started(pid: u32) -> Option<u64> {
+    stat(pid)?.get(19)?.parse().ok()
+}
+
+fn group_of(pid: u32) -> Option<u32> {
+    stat(pid)?.get(2)?.parse().ok()
+}
+
+/// The processes of a group that still run.
+fn group_members(group: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| group_of(*pid) == Some(group)).collect()
 }
 
 /// The running process that a pid file names.
@@ -52,6 +65,14 @@ fn send(pid: u32, signal: Signal) -> Result<()> {
     match rustix::process::kill_process(raw, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(e) => Err(e).with_context(|| format!("signal to {pid}")),
+    }
+}
+
+fn send_group(group: u32, signal: Signal) -> Result<()> {
+    let raw = i32::try_from(group).ok().and_then(Pid::from_raw).context("not a process group")?;
+    match rustix::process::kill_process_group(raw, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(e) => Err(e).with_context(|| format!("signal to the group {group}")),
     }
 }
 
@@ -87,15 +108,24 @@ impl Processes {
             files.iter().flat_map(of).collect()
         };
         let pids = named();
+        let with_agents = files.contains(&AGENT_PID);
+        let groups: Vec<u32> = match with_agents {
+            true => hosts.iter().filter_map(|host| self.group(host, &self.pids(host))).collect(),
+            false => Vec::new(),
+        };
         for pid in &pids {
             send(*pid, Signal::KILL)?;
         }
-        // An agent may have started a node just before it died.
-        let late = if files.contains(&AGENT_PID) { named() } else { Vec::new() };
-        for pid in &late {
-            send(*pid, Signal::KILL)?;
+        // An agent may have started a node just before it died, whose pid nobody has noted yet.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while let Some(group) = groups.iter().find(|group| !group_members(**group).is_empty()) {
+            send_group(*group, Signal::KILL)?;
+            if Instant::now() > deadline {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
-        if !wait_gone(&[pids, late].concat(), Duration::from_secs(5)) {
+        if !wait_gone(&pids, Duration::from_secs(5)) {
             let names: Vec<&str> = hosts.iter().map(|h| h.name.as_str()).collect();
             bail!("{} could not be killed", names.join(", "));
         }
@@ -105,6 +135,14 @@ impl Processes {
     fn admin(&self, host: &Host, path: &str, body: &str) -> Result<()> {
         let socket = self.run_dir(host).join(format!("{}.sock", host.kind.binary()));
         pages::admin(&socket, path, body).map(|_| ())
+    }
+
+    /// The process group that the host's agent was started with, as long as one of `pids`, which are ours, is in it:
+    /// a number alone may be somebody else's by now.
+    fn group(&self, host: &Host, pids: &[u32]) -> Option<u32> {
+        let noted = fs::read_to_string(self.run_dir(host).join("agent.pid")).ok()?;
+        let group: u32 = noted.split_whitespace().next()?.parse().ok()?;
+        pids.iter().any(|pid| group_of(*pid) == Some(group)).then_some(group)
     }
 
     fn write_settings(&self, host: &Host) -> Result<()> {
@@ -165,6 +203,7 @@ impl Driver for Processes {
         if wait_gone(&pids, Duration::from_secs(12)) { Ok(()) } else { self.kill(host) }
     }
 
+    /// The whole group that the agent leads: the node that it started just now too, whose pid nobody has noted yet.
     fn kill(&self, host: &Host) -> Result<()> {
         self.kill_pids(&[host], &[AGENT_PID, NODE_PID])
     }
@@ -179,6 +218,17 @@ impl Driver for Processes {
 
     fn kill_agent(&self, host: &Host) -> Result<()> {
         self.kill_pids(&[host], &[AGENT_PID])
+    }
+
+    fn wipe(&self, host: &Host) -> Result<()> {
+        if !self.pids(host).is_empty() {
+            bail!("{} is running", host.name);
+        }
+        let data = host.dir(&self.root).join("data");
+        match fs::remove_dir_all(&data) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).with_context(|| data.display().to_string()),
+            _ => Ok(()),
+        }
     }
 
     fn pause(&self, host: &Host) -> Result<()> {

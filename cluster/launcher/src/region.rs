@@ -36,6 +36,8 @@ pub trait Driver: Send + Sync {
     fn heal(&self, host: &Host) -> Result<()>;
     /// Gives the node's process a fault plan, see `breakwater_types::faults`.
     fn arm(&self, host: &Host, plan: &str) -> Result<()>;
+    /// Removes all that a host stores, which must not be running. Its identity and its settings stay.
+    fn wipe(&self, host: &Host) -> Result<()>;
     fn is_up(&self, host: &Host) -> bool;
     /// Where a host's page is reached from this machine.
     fn page(&self, host: &Host, port: u16) -> Option<SocketAddr>;

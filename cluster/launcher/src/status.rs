@@ -19,6 +19,12 @@ pub struct HostStatus {
     /// Of the node, as it says.
     pub groups: Vec<Value>,
     pub restarts: Option<u64>,
+    /// Of a node that stores: another one after its disk was lost.
+    #[serde(default)]
+    pub raft_id: Option<u64>,
+    /// Of a data node: what it knows of the control store, and how old that is.
+    #[serde(default)]
+    pub control_store: Option<Value>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,6 +89,7 @@ impl Status {
             if stopped > 0 {
                 let _ = write!(roles, " ({stopped} stopped)");
             }
+            let reason = host.reason.clone().or_else(|| host.control_store.as_ref().and_then(alone));
             let pid = host.pid.map(|p| p.to_string()).unwrap_or_default();
             let _ = writeln!(
                 out,
@@ -92,25 +99,26 @@ impl Status {
                 state,
                 pid,
                 roles,
-                host.reason.as_deref().unwrap_or("")
+                reason.as_deref().unwrap_or("")
             );
         }
-        let mut groups: Vec<(String, String, u64)> = self
+        let mut groups: Vec<(&str, &str, u64, String)> = self
             .hosts
             .iter()
-            .flat_map(|h| &h.groups)
-            .filter_map(|g| {
-                let leader = g["leader"].as_str().unwrap_or("nobody").to_owned();
-                Some((g["what"].as_str()?.to_owned(), leader, g["term"].as_u64()?))
+            .flat_map(|h| h.groups.iter().map(move |g| (h, g)))
+            .filter_map(|(h, g)| {
+                let leader = g["leader"].as_str().unwrap_or("nobody");
+                let members = if leader == h.name { members(g) } else { String::new() };
+                Some((g["what"].as_str()?, leader, g["term"].as_u64()?, members))
             })
             .collect();
-        // The newest term knows best who leads.
-        groups.sort_by(|a, b| (&a.0, b.2).cmp(&(&b.0, a.2)));
-        groups.dedup_by(|a, b| a.0 == b.0);
+        // The newest term knows best who leads, and its leader who follows.
+        groups.sort_by_key(|(what, _, term, members)| (*what, std::cmp::Reverse((*term, !members.is_empty()))));
+        groups.dedup_by_key(|(what, ..)| *what);
         if !groups.is_empty() {
-            let _ = writeln!(out, "\n{:<42} {:<18} TERM", "GROUP", "LEADER");
-            for (what, leader, term) in groups.iter().take(40) {
-                let _ = writeln!(out, "{what:<42} {leader:<18} {term}");
+            let _ = writeln!(out, "\n{:<42} {:<18} {:<16} TERM", "GROUP", "LEADER", "HEALTHY");
+            for (what, leader, term, members) in groups.iter().take(40) {
+                let _ = writeln!(out, "{what:<42} {leader:<18} {members:<16} {term}");
             }
             if groups.len() > 40 {
                 let _ = writeln!(out, "… and {} more", groups.len() - 40);
@@ -118,6 +126,32 @@ impl Status {
         }
         out
     }
+}
+
+/// `3/3`: voters that are well and voters; `+1` that learns. Of a group that rests only the number.
+fn members(group: &Value) -> String {
+    let members = group["members"].as_array().map_or(&[][..], Vec::as_slice);
+    let voters = members.iter().filter(|m| m["voter"] == true);
+    let healthy = voters.clone().filter(|m| m["healthy"] == true).count();
+    let all = voters.clone().count();
+    let mut text = if voters.clone().any(|m| m["healthy"].is_null()) {
+        format!("{all}, at rest")
+    } else {
+        format!("{healthy}/{all}")
+    };
+    if members.len() > all {
+        let _ = write!(text, " +{} learns", members.len() - all);
+    }
+    text
+}
+
+/// More than a watch takes that has nothing to tell.
+const OLD_MS: u64 = 15_000;
+
+/// What a data node says of itself where it goes on without the control store.
+fn alone(control_store: &Value) -> Option<String> {
+    let age_ms = control_store["age_ms"].as_u64().filter(|age| *age > OLD_MS)?;
+    Some(format!("control store last heard {} s ago", age_ms / 1_000))
 }
 
 fn ask(region: &Region, host: &crate::Host) -> HostStatus {
@@ -130,6 +164,8 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
         pid: None,
         groups: Vec::new(),
         restarts: None,
+        raft_id: None,
+        control_store: None,
     };
     let page = |port, path: &str| {
         let (_, body) = pages::get(region.driver.page(host, port)?, path, TIMEOUT).ok()?;
@@ -140,6 +176,8 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
             status.ready = node["ready"].as_bool().unwrap_or(false);
             status.reason = node["reason"].as_str().map(str::to_owned);
             status.pid = node["pid"].as_u64();
+            status.raft_id = node["raft_id"].as_u64();
+            status.control_store = node.get("control_store").cloned();
             status.groups = node["groups"].as_array().cloned().unwrap_or_default();
         }
         None if status.up => status.reason = Some("no answer".to_owned()),

@@ -38,6 +38,14 @@ struct Inner {
     leader: Mutex<Option<NodeName>>,
 }
 
+/// Entries page by page: those of the first page as of `revision`, those of later ones up to `newest`. What changed
+/// in between, a watch from `revision` on tells.
+pub(crate) struct Listing {
+    pub(crate) revision: Revision,
+    pub(crate) newest: Revision,
+    pub(crate) entries: Vec<Entry>,
+}
+
 pub(crate) enum Watched {
     Events(Revision, Vec<Event>),
     Compacted,
@@ -181,11 +189,52 @@ impl MetaClient {
         Err(MetaError::NotApplied(why))
     }
 
-    pub(crate) async fn list(&self, prefix: &[u8], deadline: Instant) -> Result<(Revision, Vec<Entry>), MetaError> {
-        match self.ask_any(&Request::List { prefix: prefix.to_vec() }, deadline).await? {
-            Response::List { revision, entries } => Ok((revision, entries)),
-            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+    /// All entries under a prefix, page by page, from a node that knows this revision at least.
+    pub(crate) async fn list(&self, prefix: &[u8], at_least: Revision, page: Duration) -> Result<Listing, MetaError> {
+        let mut why = "no control node is known".to_owned();
+        for node in &self.inner.nodes {
+            match self.list_of(node, prefix, at_least, page).await {
+                Ok(listing) => return Ok(listing),
+                Err(e) => why = format!("{node}: {e}"),
+            }
         }
+        Err(MetaError::NotApplied(why))
+    }
+
+    async fn list_of(
+        &self,
+        node: &NodeName,
+        prefix: &[u8],
+        at_least: Revision,
+        page: Duration,
+    ) -> Result<Listing, String> {
+        let mut listing: Option<Listing> = None;
+        let mut start = prefix.to_vec();
+        loop {
+            let request = Request::ListPage { prefix: prefix.to_vec(), start };
+            let answer = self.ask(node, &request, Instant::now() + page).await.map_err(|e| e.to_string())?;
+            let Response::ListPage { revision, entries, more } = answer else {
+                return Err(format!("{answer:?}"));
+            };
+            let begun = listing.get_or_insert(Listing { revision, newest: revision, entries: Vec::new() });
+            if revision < at_least.max(begun.newest) {
+                return Err(format!("it lags behind, at revision {revision}"));
+            }
+            begun.newest = revision;
+            begun.entries.extend(entries);
+            match (begun.entries.last(), more) {
+                (Some(last), true) => start = [&last.key[..], &[0]].concat(),
+                _ => break,
+            }
+        }
+        listing.ok_or_else(|| "nothing".to_owned())
+    }
+
+    /// The store's revision. Linearizable: everything acknowledged before the call is in it.
+    pub async fn revision(&self, deadline: Instant) -> Result<Revision, MetaError> {
+        let none =
+            RangeRequest { start: crate::records::NODES.to_vec(), end: crate::records::NODES.to_vec(), limit: 0 };
+        Ok(self.range(none, deadline).await?.revision)
     }
 
     pub(crate) async fn watch(&self, prefix: &[u8], after: Revision, deadline: Instant) -> Result<Watched, MetaError> {

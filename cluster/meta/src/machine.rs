@@ -28,7 +28,8 @@ impl Default for MetaMachine {
 impl MetaMachine {
     pub(crate) fn list(&self, prefix: &[u8]) -> (Revision, Vec<Entry>) {
         let state = self.state.read();
-        (state.revision, state.range(prefix, &crate::prefix_end(prefix), usize::MAX - 1).0)
+        let end = crate::prefix_end(prefix);
+        (state.revision, state.in_range(prefix, &end).cloned().collect())
     }
 
     pub(crate) fn range(&self, start: &[u8], end: &[u8], limit: usize) -> (Revision, Vec<Entry>, bool) {

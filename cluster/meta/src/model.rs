@@ -63,7 +63,7 @@ pub struct TxnOutcome {
     pub responses: Vec<OpResponse>,
 }
 
-/// `start` inclusive, `end` exclusive.
+/// `start` inclusive, `end` exclusive. The answer may hold fewer than `limit` where they are large; `more` says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeRequest {
     pub start: Vec<u8>,
@@ -126,7 +126,7 @@ pub(crate) enum Request {
     },
     /// Linearizable.
     Range(RangeRequest),
-    /// From this node's own state, possibly stale: what a mirror starts from.
+    /// As `ListPage`, in one answer: asked by nodes of before there were pages.
     List {
         prefix: Vec<u8>,
     },
@@ -144,6 +144,11 @@ pub(crate) enum Request {
     },
     LeaseRevoke {
         id: LeaseId,
+    },
+    /// From this node's own state, possibly stale: what a mirror starts from. Keys from `start` on.
+    ListPage {
+        prefix: Vec<u8>,
+        start: Vec<u8>,
     },
 }
 
@@ -172,6 +177,11 @@ pub(crate) enum Response {
     Busy(String),
     Unknown(String),
     Invalid(String),
+    ListPage {
+        revision: Revision,
+        entries: Vec<Entry>,
+        more: bool,
+    },
 }
 
 pub(crate) const FORMAT: u8 = 1;

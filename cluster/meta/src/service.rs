@@ -102,6 +102,15 @@ impl MetaService {
                 }
                 Err(e) => Self::not_leading(e),
             },
+            // A replica that only learns may know nothing yet, and what it doesn't know would be taken for deleted.
+            Request::List { .. } | Request::ListPage { .. } if !self.group.is_voter() => {
+                Response::Busy("this node doesn't have the control store yet".to_owned())
+            }
+            Request::ListPage { prefix, start } => {
+                let start = start.max(prefix.clone());
+                let (revision, entries, more) = self.machine.range(&start, &crate::prefix_end(&prefix), usize::MAX);
+                Response::ListPage { revision, entries, more }
+            }
             Request::List { prefix } => {
                 let (revision, entries) = self.machine.list(&prefix);
                 Response::List { revision, entries }
@@ -216,7 +225,7 @@ fn touches_control(request: &Request) -> bool {
             })
         }
         Request::Range(range) => overlaps(&range.start, &range.end),
-        Request::List { prefix } | Request::Watch { prefix, .. } => prefixed(prefix),
+        Request::List { prefix } | Request::ListPage { prefix, .. } | Request::Watch { prefix, .. } => prefixed(prefix),
         Request::LeaseGrant { .. } | Request::LeaseKeepAlive { .. } | Request::LeaseRevoke { .. } => false,
     }
 }
@@ -251,6 +260,8 @@ mod tests {
         assert!(!range(b"control0", b"d"));
         assert!(touches_control(&Request::List { prefix: b"c".to_vec() }));
         assert!(touches_control(&Request::List { prefix: vec![] }));
+        assert!(touches_control(&Request::ListPage { prefix: b"c".to_vec(), start: b"cz".to_vec() }));
+        assert!(touches_control(&Request::ListPage { prefix: b"control/x".to_vec(), start: vec![] }));
         assert!(!touches_control(&Request::List { prefix: b"cluster/".to_vec() }));
         let get = Txn { success: vec![Op::Get { key: b"control/x".to_vec() }], ..Txn::default() };
         assert!(touches_control(&Request::Txn { request_id: 1, txn: get }));

@@ -10,6 +10,8 @@ const VALUE_BYTES_MAX: usize = 1 << 20;
 const KEY_BYTES_MAX: usize = 2_048;
 /// Request ids remembered. A caller gives up long before as many others have come.
 pub(crate) const REMEMBERED_MAX: u64 = 4_096;
+/// What one answer holds at most, but for its last revision: well below what the transport carries.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Changes kept for watches; a watch that lags further lists anew.
 const EVENTS_MAX: usize = 20_000;
 
@@ -180,17 +182,24 @@ impl State {
         }
     }
 
-    fn in_range(&self, start: &[u8], end: &[u8]) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn in_range(&self, start: &[u8], end: &[u8]) -> impl Iterator<Item = &Entry> {
         // A range that ends before it starts is empty, where BTreeMap would panic.
         let end = if start <= end { end } else { start };
         self.entries.range(start.to_vec()..end.to_vec()).map(|(_, entry)| entry)
     }
 
+    /// As many as there may be, and whether there are more. One at least, however large.
     pub(crate) fn range(&self, start: &[u8], end: &[u8], limit: usize) -> (Vec<Entry>, bool) {
-        let mut entries: Vec<Entry> = self.in_range(start, end).take(limit.saturating_add(1)).cloned().collect();
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        (entries, more)
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = 0;
+        for entry in self.in_range(start, end) {
+            bytes += weight(&entry.key, Some(entry));
+            if entries.len() >= limit || (bytes > ANSWER_BYTES_MAX && !entries.is_empty()) {
+                return (entries, true);
+            }
+            entries.push(entry.clone());
+        }
+        (entries, false)
     }
 
     /// Changes of keys with this prefix after a revision, at most about `limit` (a revision isn't torn apart), and
@@ -200,18 +209,27 @@ impl State {
             return None;
         }
         let mut found: Vec<Event> = Vec::new();
+        let mut bytes = 0;
         let start = self.events.partition_point(|e| e.revision <= after);
         for event in self.events.range(start..) {
-            if found.len() >= limit && found.last().is_some_and(|last| last.revision != event.revision) {
+            if (found.len() >= limit || bytes >= ANSWER_BYTES_MAX)
+                && found.last().is_some_and(|last| last.revision != event.revision)
+            {
                 let complete = event.revision - 1;
                 return Some((complete, found));
             }
             if event.key.starts_with(prefix) {
+                bytes += weight(&event.key, event.entry.as_ref());
                 found.push(event.clone());
             }
         }
         Some((self.revision, found))
     }
+}
+
+/// About what an entry takes in an answer.
+fn weight(key: &[u8], entry: Option<&Entry>) -> usize {
+    64 + 2 * key.len() + entry.map_or(0, |e| e.value.len())
 }
 
 fn check(txn: &Txn) -> Result<(), String> {
@@ -287,6 +305,35 @@ mod tests {
         }
         assert!(state.events(b"k", 5, 10).is_none());
         assert!(state.events(b"k", 10, 10).is_some());
+    }
+
+    #[test]
+    fn large_answers_are_cut_and_go_on() {
+        let mut state = State::default();
+        let value = vec![7; VALUE_BYTES_MAX];
+        for n in 0..20u128 {
+            let put = Op::put(format!("k{n:02}"), value.clone());
+            txn(&mut state, n, Txn { success: vec![put], ..Txn::default() });
+        }
+        let (mut start, mut keys, mut pages) = (b"k".to_vec(), Vec::new(), 0);
+        loop {
+            let (entries, more) = state.range(&start, b"l", usize::MAX);
+            assert!(entries.iter().map(|e| weight(&e.key, Some(e))).sum::<usize>() <= ANSWER_BYTES_MAX);
+            keys.extend(entries.iter().map(|e| e.key.clone()));
+            pages += 1;
+            let Some(last) = keys.last().filter(|_| more) else { break };
+            start = [&last[..], &[0]].concat();
+        }
+        assert_eq!(keys.len(), 20);
+        assert!(pages > 4);
+        let (mut after, mut seen) = (0, Vec::new());
+        while after < state.revision {
+            let (revision, events) = state.events(b"k", after, usize::MAX).unwrap();
+            assert!(events.len() <= 5 && revision > after);
+            seen.extend(events.iter().map(|e| e.revision));
+            after = revision;
+        }
+        assert_eq!(seen, (1..=20).collect::<Vec<_>>());
     }
 
     #[test]

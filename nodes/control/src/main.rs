@@ -2,6 +2,7 @@
 
 mod credentials;
 mod join;
+mod members;
 mod node;
 mod settings;
 mod tables;

@@ -2,11 +2,12 @@
 
 use crate::credentials::{self, KeysHandler};
 use crate::join::MetaLedger;
+use crate::members;
 use crate::settings::Settings;
 use crate::tables;
 use anyhow::{Context, Result};
 use breakwater_aws::{AdministratorOnly, FrontBuilder, SecretKeys, Server};
-use breakwater_consensus::{Groups, Member, raft_id_of};
+use breakwater_consensus::{FirstId, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
 use breakwater_identity::{JoinService, Joining, PeerIdentity, load_ca};
 use breakwater_meta::records::{self, NodeRecord};
@@ -59,7 +60,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let member = {
         let (name, data, identity) = (common.name.clone(), common.data_dir.clone(), common.identity_dir.clone());
         let (engine, hold) = (settings.engine, settings.hold_back_unsynced);
-        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, engine, hold)).await??
+        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, FirstId::Founding, engine, hold))
+            .await??
     };
     let groups = Groups::open(
         member.raft_id,
@@ -74,8 +76,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         common.control.iter().map(|c| (raft_id_of(&c.name, 1), c.name.clone())).collect();
     let meta_group = groups.start(GroupId::META, machine.clone(), founders).await?;
     pages.set_status({
-        let groups = groups.clone();
-        move || dynamodb::node::status_of(&groups, |_| "meta".to_owned())
+        let (groups, raft_id) = (groups.clone(), member.raft_id);
+        move || {
+            let mut status = dynamodb::node::status_of(&groups, |_| "meta".to_owned());
+            status["raft_id"] = raft_id.into();
+            status
+        }
     });
     MetaService::start(meta_group.clone(), machine, &transport, clock.clone());
     let meta = MetaClient::new(transport.clone(), nearest_first(&common.name, &common.control));
@@ -129,9 +135,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         zone: common.zone.clone(),
         partitions_min: settings.partitions_min,
         clock: clock.clone(),
+        kept: None,
     };
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
+    tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
 
     let server = {
         let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;

@@ -4,15 +4,18 @@ use crate::keys;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
 use breakwater_aws::{AdministratorOnly, DerivedKeys, FrontBuilder, Server};
-use breakwater_consensus::{Groups, Member};
+use breakwater_consensus::{FirstId, Groups, Member};
 use breakwater_dynamodb::node::{Front, FrontSettings, Replicas};
 use breakwater_identity::{Joining, PeerIdentity};
 use breakwater_meta::records::{self, NodeRecord};
-use breakwater_meta::{MetaClient, Op, Txn};
+use breakwater_meta::{MetaClient, Mirror, Op, Txn};
 use breakwater_net::Listener;
 use breakwater_node::{Pages, Shutdown};
 use breakwater_transport::Transport;
-use breakwater_types::{NodeKind, NodeName, Scope};
+use breakwater_types::{NodeKind, NodeName, Scope, SharedClock};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,7 +80,8 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let member = {
         let (name, data, identity) = (common.name.clone(), common.data_dir.clone(), common.identity_dir.clone());
         let (engine, hold) = (settings.engine, settings.hold_back_unsynced);
-        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, engine, hold)).await??
+        tokio::task::spawn_blocking(move || Member::open(&name, &data, &identity, FirstId::Random, engine, hold))
+            .await??
     };
     let groups = Groups::open(
         member.raft_id,
@@ -100,7 +104,17 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         let _ = stopping.wait_for(|s| *s).await;
     }));
 
+    // What a node that has run before kept of the control store is enough to begin with.
     pages.not_ready("waits for the control store");
+    let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
+    let front_settings = FrontSettings {
+        scope: scope.clone(),
+        zone: common.zone.clone(),
+        partitions_min: settings.partitions_min,
+        clock: clock.clone(),
+        kept: Some(member.store.clone()),
+    };
+    let front = Front::start(front_settings, transport.clone(), meta.clone()).await;
     let record = NodeRecord {
         name: common.name.clone(),
         kind: NodeKind::Dynamo,
@@ -108,25 +122,21 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         rpc: SocketAddr::new(common.address, common.rpc_port),
         raft_id: member.raft_id,
     };
-    let value = records::to_stored(&record).map_err(anyhow::Error::msg)?;
-    let txn = Txn { success: vec![Op::put(records::node_key(&common.name), value)], ..Txn::default() };
-    meta.txn(txn, Instant::now() + START_MAX).await?;
-
-    let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
-    let front_settings = FrontSettings {
-        scope: scope.clone(),
-        zone: common.zone.clone(),
-        partitions_min: settings.partitions_min,
-        clock: clock.clone(),
-    };
-    let front = Front::start(front_settings, transport.clone(), meta.clone()).await;
-    let tables = front.context().tables.clone();
-    let replicas = Replicas::start(groups.clone(), &transport, meta, tables, clock.clone());
-    front.context().router.serve_locally(replicas.clone());
-    pages.set_status(move || replicas.status());
+    let context = front.context();
+    register(record, context.nodes.clone(), meta.clone()).await?;
+    let (tables, nodes) = (context.tables.clone(), context.nodes.clone());
+    pages.register(|registry| registry.register_collector(Box::new(Age(tables.clone()))));
+    let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone());
+    context.router.serve_locally(replicas.clone());
+    pages.set_status(move || {
+        let mut status = replicas.status();
+        status["raft_id"] = member.raft_id.into();
+        status["control_store"] = context.mirror_status();
+        status
+    });
 
     pages.not_ready("waits for signing keys");
-    while keys.is_empty() {
+    while !keys_of_today(&keys, &clock) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
@@ -143,4 +153,62 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let server = Server::start(listener, built.context("the front door was not built")?, None)?;
     pages.ready();
     Ok(Running { groups, server, stop })
+}
+
+/// Tells the control store who and where this node is. It must know before replicas start, unless it was told the same
+/// before: then nobody waits for it.
+async fn register(record: NodeRecord, nodes: Arc<Mirror>, meta: MetaClient) -> Result<()> {
+    let key = records::node_key(&record.name);
+    let value = records::to_stored(&record).map_err(anyhow::Error::msg)?;
+    let is_known = {
+        let key = key.clone();
+        move |nodes: &Mirror| {
+            let known = nodes.get(&key).and_then(|e| records::from_stored::<NodeRecord>(&e.value).ok());
+            known.as_ref() == Some(&record)
+        }
+    };
+    let txn = Txn { success: vec![Op::put(key, value)], ..Txn::default() };
+    if !is_known(&nodes) {
+        meta.txn(txn, Instant::now() + START_MAX).await?;
+        return Ok(());
+    }
+    // What was kept may be older than what the control store knows.
+    tokio::spawn(async move {
+        while !nodes.is_fresh() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        if !is_known(&nodes)
+            && let Err(e) = meta.txn(txn, Instant::now() + START_MAX).await
+        {
+            tracing::error!(error = %e, "this node's record could not be put right");
+        }
+    });
+    Ok(())
+}
+
+/// Keys kept from before a long rest are of days that are over.
+fn keys_of_today(keys: &DerivedKeys, clock: &SharedClock) -> bool {
+    let Ok(now) = time::OffsetDateTime::from_unix_timestamp(clock.unix_s()) else { return false };
+    let today = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
+    keys.last_date().is_some_and(|last| last >= today)
+}
+
+/// How old what this node knows of the control store is.
+struct Age(Arc<Mirror>);
+
+impl std::fmt::Debug for Age {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Age")
+    }
+}
+
+impl Collector for Age {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(age_ms) = self.0.age_ms() else { return Ok(()) };
+        let gauge = ConstGauge::new(age_ms as f64 / 1_000.0);
+        let help = "Time since the control store was last heard";
+        let metric =
+            encoder.encode_descriptor("breakwater_control_store_age_seconds", help, None, gauge.metric_type())?;
+        gauge.encode(metric)
+    }
 }

@@ -4,11 +4,13 @@ use crate::router::Router;
 use crate::tables::{self, TableRecord};
 use breakwater_meta::records::{LEADERS, NODES, NodeRecord, from_stored, leader_key};
 use breakwater_meta::{MetaClient, MetaError, Mirror};
+use breakwater_storage::Engine;
 use breakwater_transport::Transport;
 use breakwater_types::{NodeKind, Scope, SharedClock, Zone};
 use parking_lot::RwLock;
+use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,6 +21,8 @@ pub struct FrontSettings {
     /// Partitions of a new table at least.
     pub partitions_min: u32,
     pub clock: SharedClock,
+    /// Where the mirrors keep themselves, on nodes that have to start without the control store.
+    pub kept: Option<Arc<dyn Engine>>,
 }
 
 type Decoded = (u64, Arc<TableRecord>);
@@ -114,6 +118,17 @@ impl Context {
         self.leaders.changed()
     }
 
+    /// Lets go of what was learnt of tables and groups that are gone.
+    fn forget_gone(&self) {
+        self.decoded.write().retain(|key, _| self.tables.get(key).is_some());
+        self.router.retain(|group| self.has_leader(group));
+    }
+
+    /// What is known here of the control store, for people: its revision, and when it was last heard.
+    pub fn mirror_status(&self) -> Value {
+        json!({"revision": self.tables.revision(), "age_ms": self.tables.age_ms(), "fresh": self.tables.is_fresh()})
+    }
+
     /// The nodes that can hold replicas.
     pub fn dynamo_nodes(&self) -> Vec<NodeRecord> {
         let decode = |entry: &Arc<breakwater_meta::Entry>| from_stored::<NodeRecord>(&entry.value).ok();
@@ -132,9 +147,11 @@ impl Front {
     /// Begins to follow tables, nodes and leaders; ends when the first answer of the control store is there.
     pub async fn start(settings: FrontSettings, transport: Arc<Transport>, meta: MetaClient) -> Front {
         let prefix = format!("{}/", settings.scope.partition).into_bytes();
-        let tables = Mirror::start(meta.clone(), prefix);
-        let nodes = Mirror::start(meta.clone(), NODES.to_vec());
-        let leaders = Mirror::start(meta.clone(), LEADERS.to_vec());
+        let mirror = |prefix: Vec<u8>| match &settings.kept {
+            Some(store) => Mirror::start_kept(meta.clone(), prefix, store.clone(), settings.clock.clone()),
+            None => Mirror::start(meta.clone(), prefix),
+        };
+        let (tables, nodes, leaders) = (mirror(prefix), mirror(NODES.to_vec()), mirror(LEADERS.to_vec()));
         let stats = Mirror::start(meta.clone(), STATS.to_vec());
         let far = Instant::now() + Duration::from_secs(3_600);
         for mirror in [&tables, &nodes, &leaders] {
@@ -144,7 +161,9 @@ impl Front {
         let router = Router::new(transport, settings.zone.clone(), leaders.clone());
         let context =
             Context { settings, meta, tables, nodes, router, stats: Stats(stats), leaders, decoded: RwLock::default() };
-        Front { context: Arc::new(context) }
+        let context = Arc::new(context);
+        tokio::spawn(forget(Arc::downgrade(&context)));
+        Front { context }
     }
 
     pub fn context(&self) -> Arc<Context> {
@@ -152,8 +171,20 @@ impl Front {
     }
 }
 
+/// At most so often: it looks at everything that is known.
+const FORGET_EVERY: Duration = Duration::from_secs(2);
+
+async fn forget(context: Weak<Context>) {
+    let Some(mut changed) = context.upgrade().map(|c| c.tables.changed()) else { return };
+    while changed.changed().await.is_ok() {
+        tokio::time::sleep(FORGET_EVERY).await;
+        let Some(context) = context.upgrade() else { return };
+        context.forget_gone();
+    }
+}
+
 /// Tells the transport where nodes are.
-async fn follow_addresses(transport: Arc<Transport>, nodes: std::sync::Weak<Mirror>) {
+async fn follow_addresses(transport: Arc<Transport>, nodes: Weak<Mirror>) {
     let Some(mut changed) = nodes.upgrade().map(|n| n.changed()) else { return };
     loop {
         let Some(mirror) = nodes.upgrade() else { return };

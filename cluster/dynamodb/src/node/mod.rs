@@ -2,6 +2,7 @@
 
 mod commits;
 mod context;
+mod repair;
 mod replica;
 mod replicas;
 

@@ -1,11 +1,12 @@
 //! All replicas of a data node: started and removed as the tables say, and called by routers.
 
 use super::context::{PartitionStats, stats_key};
+use super::repair;
 use super::replica::Replica;
 use crate::partition::{Machine, Partition};
 use crate::rpc::{self, PartitionAnswer, PartitionCall, PartitionError};
 use crate::tables::{self, PartitionRecord, TableRecord, TableStatus};
-use breakwater_consensus::{Group, Groups};
+use breakwater_consensus::{Group, Groups, MemberStatus};
 use breakwater_meta::records::{LeaderRecord, leader_key, to_stored};
 use breakwater_meta::{MetaClient, Mirror, Op, Txn};
 use breakwater_transport::{Handler, Inbound, Kind, Refusal, Transport};
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,30 +32,43 @@ pub struct Replicas {
 pub fn status_of(groups: &Groups, what: impl Fn(GroupId) -> String) -> Value {
     let mut all: Vec<_> = groups.all().into_iter().map(|g| g.status()).collect();
     all.sort_by_key(|s| s.group);
+    let member =
+        |m: &MemberStatus| json!({"node": m.node, "raft_id": m.raft_id, "voter": m.voter, "healthy": m.healthy});
     let groups: Vec<Value> = all
         .into_iter()
         .map(|s| {
             json!({"group": s.group.0, "what": what(s.group), "role": s.role, "leader": s.leader, "term": s.term,
-                   "applied": s.applied, "log_last": s.last_log, "stopped": s.stopped})
+                   "applied": s.applied, "log_last": s.last_log, "stopped": s.stopped,
+                   "members": s.members.iter().map(member).collect::<Vec<_>>()})
         })
         .collect();
     json!({ "groups": groups })
 }
 
 impl Replicas {
-    /// Follows the tables of the control store from now on.
+    /// Follows the tables and nodes of the control store from now on.
     pub fn start(
         groups: Arc<Groups>,
         transport: &Transport,
         meta: MetaClient,
-        mirror: Arc<Mirror>,
+        tables: Arc<Mirror>,
+        nodes: Arc<Mirror>,
         clock: SharedClock,
     ) -> Arc<Self> {
-        let replicas =
-            Arc::new(Replicas { me: transport.name().clone(), groups, meta, clock, replicas: RwLock::default() });
+        let me = transport.name().clone();
+        let replicas = Arc::new(Replicas { me, groups, meta: meta.clone(), clock, replicas: RwLock::default() });
         transport.register(Kind::Item, &[NodeKind::Control, NodeKind::Dynamo], Arc::new(Calls(replicas.clone())));
-        tokio::spawn(replicas.clone().follow(mirror));
+        tokio::spawn(repair::follow(Arc::downgrade(&replicas), tables.clone(), nodes, meta));
+        tokio::spawn(replicas.clone().follow(tables));
         replicas
+    }
+
+    pub(super) fn me(&self) -> &NodeName {
+        &self.me
+    }
+
+    pub(super) fn group(&self, id: GroupId) -> Option<Arc<Group>> {
+        self.replicas.read().get(&id).map(|replica| replica.group.clone())
     }
 
     pub fn status(&self) -> Value {
@@ -77,13 +91,33 @@ impl Replicas {
         }
     }
 
-    async fn follow(self: Arc<Self>, mirror: Arc<Mirror>) {
-        let mut changed = mirror.changed();
+    async fn follow(self: Arc<Self>, tables: Arc<Mirror>) {
+        let mut changed = tables.changed();
+        // What this process didn't start may lie on the disk from before: looked for once.
+        let mut swept = false;
         loop {
-            // Before the first answer of the control store nothing is known: nothing may be removed then.
-            if mirror.filled(Instant::now() + Duration::from_secs(3_600)).await {
+            if tables.filled(Instant::now() + Duration::from_secs(3_600)).await {
                 changed.mark_unchanged();
-                self.reconcile(&mirror).await;
+                match wanted(&tables, &self.me) {
+                    Ok(wanted) => {
+                        self.open_wanted(&wanted).await;
+                        let mut stale: BTreeSet<GroupId> =
+                            self.groups.all().iter().map(|g| g.id()).filter(|id| !wanted.contains_key(id)).collect();
+                        for id in &stale {
+                            // It serves nobody any more; what it stored stays until the control store has confirmed.
+                            self.replicas.write().remove(id);
+                        }
+                        if !swept {
+                            match self.stored().await {
+                                Ok(stored) => stale.extend(stored.into_iter().filter(|id| !wanted.contains_key(id))),
+                                Err(e) => tracing::error!(error = e, "the store can't be searched"),
+                            }
+                        }
+                        swept |= self.remove_stale(stale, &tables).await;
+                    }
+                    // Written by a newer version: what it says isn't known, so nothing is started or removed.
+                    Err(e) => tracing::error!(error = e, "a table's record can't be read"),
+                }
             }
             tokio::select! {
                 more = changed.changed() => if more.is_err() { return },
@@ -93,44 +127,54 @@ impl Replicas {
         }
     }
 
-    async fn reconcile(self: &Arc<Self>, mirror: &Mirror) {
-        let mut wanted = HashMap::new();
-        for entry in mirror.scan_prefix(tables::ALL) {
-            if !is_table_key(&entry.key) {
+    async fn open_wanted(self: &Arc<Self>, wanted: &Wanted) {
+        for (id, (table, ordinal)) in wanted {
+            if self.replicas.read().contains_key(id) {
                 continue;
             }
-            match TableRecord::from_stored(&entry.value) {
-                Ok(table) if table.status != TableStatus::Deleting => {
-                    for (ordinal, partition) in table.partitions.iter().enumerate() {
-                        if partition.replicas.iter().any(|r| r.node == self.me) {
-                            wanted.insert(partition.group, (table.clone(), ordinal));
-                        }
-                    }
-                }
-                Ok(_) => {}
-                Err(e) => {
-                    // Written by a newer version: what it says isn't known, so nothing is removed.
-                    tracing::error!(error = e, "a table's record can't be read");
-                    return;
-                }
+            if let Err(e) = self.open(table, *ordinal).await {
+                tracing::error!(group = %id, error = e, "a replica could not be started");
             }
         }
-        let known: Vec<GroupId> = self.replicas.read().keys().copied().collect();
-        for id in known.into_iter().filter(|id| !wanted.contains_key(id)) {
+    }
+
+    async fn stored(&self) -> Result<BTreeSet<GroupId>, String> {
+        let groups = self.groups.clone();
+        let found = tokio::task::spawn_blocking(move || groups.stored()).await.map_err(|e| e.to_string())?;
+        let found = found.map_err(|e| e.to_string())?;
+        Ok(found.into_iter().filter(|id| *id >= GroupId::FIRST_PARTITION).collect())
+    }
+
+    /// Removes what these groups stored here. A group's record is there before anything of it is, and its number is
+    /// never used again: so a group that isn't recorded now, read linearizably, was deleted. A mirror alone may be
+    /// old, and proves nothing. False where it could not be confirmed, or a removal failed.
+    async fn remove_stale(&self, stale: BTreeSet<GroupId>, tables: &Mirror) -> bool {
+        if stale.is_empty() {
+            return true;
+        }
+        let revision = match self.meta.revision(Instant::now() + Duration::from_secs(2)).await {
+            Ok(revision) => revision,
+            Err(e) => {
+                tracing::debug!(error = %e, "removing waits for the control store");
+                return false;
+            }
+        };
+        // A watch answers at least every ten seconds.
+        let caught_up = tables.wait_for(revision, Instant::now() + Duration::from_secs(15)).await;
+        let Ok(wanted) = wanted(tables, &self.me) else { return false };
+        if !caught_up || !tables.is_fresh() {
+            return false;
+        }
+        let mut all = true;
+        for id in stale.into_iter().filter(|id| !wanted.contains_key(id)) {
             tracing::info!(group = %id, "replica is removed with its table");
             self.replicas.write().remove(&id);
             if let Err(e) = self.groups.remove(id).await {
                 tracing::error!(group = %id, error = %e, "a replica could not be removed");
+                all = false;
             }
         }
-        for (id, (table, ordinal)) in wanted {
-            if self.replicas.read().contains_key(&id) {
-                continue;
-            }
-            if let Err(e) = self.open(&table, ordinal).await {
-                tracing::error!(group = %id, error = %e, "a replica could not be started");
-            }
-        }
+        all
     }
 
     async fn open(self: &Arc<Self>, table: &TableRecord, ordinal: usize) -> Result<(), String> {
@@ -138,7 +182,12 @@ impl Replicas {
             return Err("no such partition".to_owned());
         };
         let machine = Arc::new(Machine::new(self.groups.store().clone(), self.clock.clone()));
-        let founders: BTreeMap<u64, NodeName> = record.replicas.iter().map(|r| (r.raft_id, r.node.clone())).collect();
+        // Once it is active the group exists: a member without a log waits for its leader rather than found it again
+        // with members that may be others by now.
+        let founders: BTreeMap<u64, NodeName> = match table.status {
+            TableStatus::Creating => record.replicas.iter().map(|r| (r.raft_id, r.node.clone())).collect(),
+            TableStatus::Active | TableStatus::Deleting => BTreeMap::new(),
+        };
         let group = self.groups.start(record.group, machine.clone(), founders).await.map_err(|e| e.to_string())?;
         let partition = Partition::new(descriptor, machine, Replica::settings());
         let replica = Replica::new(partition, group.clone(), self.clock.clone());
@@ -148,6 +197,26 @@ impl Replicas {
         tokio::spawn(prefer_leader(Arc::downgrade(&group), self.me.clone(), record.clone()));
         Ok(())
     }
+}
+
+/// The replicas that a node should have: the table and the partition's ordinal by group.
+pub(super) type Wanted = HashMap<GroupId, (Arc<TableRecord>, usize)>;
+
+/// An error where one record can't be read: then nothing is known of any group that isn't found.
+pub(super) fn wanted(tables: &Mirror, me: &NodeName) -> Result<Wanted, String> {
+    let mut wanted = HashMap::new();
+    for entry in tables.scan_prefix(tables::ALL).iter().filter(|entry| is_table_key(&entry.key)) {
+        let table = Arc::new(TableRecord::from_stored(&entry.value)?);
+        if table.status == TableStatus::Deleting {
+            continue;
+        }
+        for (ordinal, partition) in table.partitions.iter().enumerate() {
+            if partition.replicas.iter().any(|r| r.node == *me) {
+                wanted.insert(partition.group, (table.clone(), ordinal));
+            }
+        }
+    }
+    Ok(wanted)
 }
 
 fn is_table_key(key: &[u8]) -> bool {

@@ -8,7 +8,7 @@ use breakwater_consensus::{Groups, raft_id_of};
 use breakwater_dynamodb::node::{Context, Front, FrontSettings, Replicas};
 use breakwater_dynamodb::tables::{self, TableRecord, TableStatus};
 use breakwater_identity::{Ca, Credentials, PeerIdentity, new_request};
-use breakwater_meta::records::{LEADERS, NodeRecord, leader_key, node_key, to_stored};
+use breakwater_meta::records::{LEADERS, NODES, NodeRecord, leader_key, node_key, to_stored};
 use breakwater_meta::{Compare, MetaClient, MetaMachine, MetaService, Mirror, Op, Txn};
 use breakwater_net::Listener;
 use breakwater_storage::{DevKeyFile, LogOptions, LogStore, MemoryEngine};
@@ -111,11 +111,17 @@ impl Region {
         for member in &data {
             let meta = client(member);
             let mirror = Mirror::start(meta.clone(), tables::ALL.to_vec());
-            Replicas::start(member.groups.clone(), &member.transport, meta, mirror, clock.clone());
+            let nodes = Mirror::start(meta.clone(), NODES.to_vec());
+            Replicas::start(member.groups.clone(), &member.transport, meta, mirror, nodes, clock.clone());
         }
         let scope = Arc::new(Scope::new(AccountId::new("111122223333")?, RegionName::new("us-east-1")?));
-        let settings =
-            FrontSettings { scope: scope.clone(), zone: Some("az-b".parse()?), partitions_min, clock: clock.clone() };
+        let settings = FrontSettings {
+            scope: scope.clone(),
+            zone: Some("az-b".parse()?),
+            partitions_min,
+            clock: clock.clone(),
+            kept: None,
+        };
         let front = data.get(1).context("a data node")?;
         let front = Front::start(settings, front.transport.clone(), client(front)).await;
         tokio::spawn(table_states(meta, scope.clone()));
