@@ -1,5 +1,8 @@
 //! `control-node`: the region's front door and the control plane.
 
+#[cfg(feature = "previous-format")]
+compile_error!("a node of the previous format is control-node-previous: --bin control-node-previous");
+
 mod credentials;
 mod join;
 mod members;

@@ -3,6 +3,9 @@
 #[cfg(feature = "broken")]
 compile_error!("a node that is broken on purpose is dynamo-node-broken: --bin dynamo-node-broken");
 
+#[cfg(feature = "previous-format")]
+compile_error!("a node of the previous format is dynamo-node-previous: --bin dynamo-node-previous");
+
 mod keys;
 mod node;
 mod settings;

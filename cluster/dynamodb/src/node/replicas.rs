@@ -10,7 +10,7 @@ use breakwater_consensus::{Group, Groups, MemberStatus};
 use breakwater_meta::records::{LeaderRecord, leader_key, to_stored};
 use breakwater_meta::{MetaClient, Mirror, Op, Txn};
 use breakwater_transport::{Handler, Inbound, Kind, Refusal, Transport};
-use breakwater_types::{GroupId, NodeKind, NodeName, SharedClock};
+use breakwater_types::{Formats, GroupId, NodeKind, NodeName, SharedClock};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::RwLock;
@@ -25,6 +25,7 @@ pub struct Replicas {
     groups: Arc<Groups>,
     meta: MetaClient,
     clock: SharedClock,
+    formats: Arc<Formats>,
     replicas: RwLock<HashMap<GroupId, Arc<Replica>>>,
 }
 
@@ -54,9 +55,11 @@ impl Replicas {
         tables: Arc<Mirror>,
         nodes: Arc<Mirror>,
         clock: SharedClock,
+        formats: Arc<Formats>,
     ) -> Arc<Self> {
         let me = transport.name().clone();
-        let replicas = Arc::new(Replicas { me, groups, meta: meta.clone(), clock, replicas: RwLock::default() });
+        let replicas =
+            Arc::new(Replicas { me, groups, meta: meta.clone(), clock, formats, replicas: RwLock::default() });
         transport.register(Kind::Item, &[NodeKind::Control, NodeKind::Dynamo], Arc::new(Calls(replicas.clone())));
         tokio::spawn(repair::follow(Arc::downgrade(&replicas), tables.clone(), nodes, meta));
         tokio::spawn(replicas.clone().follow(tables));
@@ -189,7 +192,7 @@ impl Replicas {
             TableStatus::Active | TableStatus::Deleting => BTreeMap::new(),
         };
         let group = self.groups.start(record.group, machine.clone(), founders).await.map_err(|e| e.to_string())?;
-        let partition = Partition::new(descriptor, machine, Replica::settings());
+        let partition = Partition::new(descriptor, machine, Replica::settings(), self.formats.clone());
         let replica = Replica::new(partition, group.clone(), self.clock.clone());
         tokio::spawn(report_stats(Arc::downgrade(&replica), self.meta.clone()));
         self.replicas.write().insert(record.group, replica);
