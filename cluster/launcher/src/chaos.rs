@@ -14,6 +14,8 @@ pub enum Action {
     Kill,
     KillNode,
     KillAgent,
+    /// The host's services end in order, as before an upgrade.
+    Stop,
     Start,
     Pause,
     Resume,
@@ -26,10 +28,11 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 11] = [
+    pub const ALL: [Action; 12] = [
         Action::Kill,
         Action::KillNode,
         Action::KillAgent,
+        Action::Stop,
         Action::Start,
         Action::Pause,
         Action::Resume,
@@ -45,6 +48,7 @@ impl Action {
             Action::Kill => "kill",
             Action::KillNode => "kill-node",
             Action::KillAgent => "kill-agent",
+            Action::Stop => "stop",
             Action::Start => "start",
             Action::Pause => "pause",
             Action::Resume => "resume",
@@ -63,7 +67,7 @@ impl Action {
     /// What undoes it.
     pub fn undo(self) -> Option<Action> {
         match self {
-            Action::Kill | Action::KillAgent | Action::Wipe => Some(Action::Start),
+            Action::Kill | Action::KillAgent | Action::Stop | Action::Wipe => Some(Action::Start),
             Action::Pause => Some(Action::Resume),
             Action::Cut | Action::Isolate => Some(Action::Heal),
             // A node alone is started again by its agent.
@@ -119,6 +123,7 @@ pub fn act(region: &Region, action: Action, hosts: &[&Host]) -> Result<()> {
         Action::Kill => region.driver.kill(host),
         Action::KillNode => region.driver.kill_node(host),
         Action::KillAgent => region.driver.kill_agent(host),
+        Action::Stop => region.driver.stop(host),
         Action::Start => region.driver.start(host),
         Action::Pause => region.driver.pause(host),
         Action::Resume => region.driver.resume(host),

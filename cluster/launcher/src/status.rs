@@ -25,6 +25,9 @@ pub struct HostStatus {
     /// Of a data node: what it knows of the control store, and how old that is.
     #[serde(default)]
     pub control_store: Option<Value>,
+    /// Of a data node: the cluster's active format as it knows it.
+    #[serde(default)]
+    pub format: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -166,6 +169,7 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
         restarts: None,
         raft_id: None,
         control_store: None,
+        format: None,
     };
     let page = |port, path: &str| {
         let (_, body) = pages::get(region.driver.page(host, port)?, path, TIMEOUT).ok()?;
@@ -178,6 +182,7 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
             status.pid = node["pid"].as_u64();
             status.raft_id = node["raft_id"].as_u64();
             status.control_store = node.get("control_store").cloned();
+            status.format = node["format"].as_u64();
             status.groups = node["groups"].as_array().cloned().unwrap_or_default();
         }
         None if status.up => status.reason = Some("no answer".to_owned()),

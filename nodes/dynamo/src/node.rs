@@ -131,12 +131,14 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     register(record, context.nodes.clone(), meta.clone()).await?;
     let (tables, nodes) = (context.tables.clone(), context.nodes.clone());
     pages.register(|registry| registry.register_collector(Box::new(Age(tables.clone()))));
-    let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone(), formats);
+    let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone(), formats.clone());
+    let active = formats;
     context.router.serve_locally(replicas.clone());
     pages.set_status(move || {
         let mut status = replicas.status();
         status["raft_id"] = member.raft_id.into();
         status["control_store"] = context.mirror_status();
+        status["format"] = active.active().into();
         status
     });
 
