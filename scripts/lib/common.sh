@@ -1,6 +1,6 @@
 # Sourced by the scripts: where we are, and what a fresh machine lacks.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[1]}")/.." && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export PATH="$HOME/.cargo/bin:$PATH"
 target="${CARGO_TARGET_DIR:-$here/target}"
 bin="$target/release"

@@ -22,7 +22,8 @@ def run(binary, *words):
 
 
 def hosts():
-    told = subprocess.run([NEW, "status", "--json"], check=True, timeout=60, capture_output=True).stdout
+    # Ends with 1 while a host isn't well.
+    told = subprocess.run([NEW, "status", "--json"], check=False, timeout=60, capture_output=True).stdout
     return {host["name"]: host for host in json.loads(told)["hosts"]}
 
 
