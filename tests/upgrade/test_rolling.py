@@ -77,7 +77,7 @@ class Load:
                         ReturnValues="ALL_NEW",
                     )
                     known[key] = known.get(key, 0) + 1
-                    assert int(got["Attributes"]["n"]["N"]) == known[key], key
+                    assert int(got["Attributes"]["n"]["N"]) == known[key], got["ResponseMetadata"]
                 self.counts["ok"] += 1
                 self.retries += got["ResponseMetadata"]["RetryAttempts"]
             except Exception as e:
@@ -117,9 +117,10 @@ def test_nodes_are_replaced_under_load_and_no_client_sees_an_error():
     nodes = sorted(name for name in hosts() if name != "edge")
     with Load(session, "rolling") as load:
         load.goes_on()
-        for host in [*nodes[:-1], "edge"]:
+        for host in nodes[:-1]:
             replace(host, NEW)
             load.goes_on()
+            print(f"{host}: replaced")
         # All but one read the new format: nobody may write it yet.
         assert set(formats().values()) == {1}
         load.goes_on()
