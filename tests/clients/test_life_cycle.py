@@ -51,6 +51,24 @@ def test_a_wiped_data_node_comes_back_into_all_its_groups(region):
     assert all_keys(client, "kept") == expected
 
 
+def test_a_new_machine_takes_a_data_nodes_place(region):
+    client = region.dynamodb()
+    create(client, "kept")
+    load(client, "kept", KEYS)
+    before = region.raft_id("dynamo-node-c1")
+    region.chaos("replace", "dynamo-node-c1")
+    region.up()
+    assert region.raft_id("dynamo-node-c1") != before
+    region.wait_healthy("dynamo-node", PARTITIONS)
+    region.chaos("kill", "az-a")
+    assert all_keys(client, "kept") == KEYS
+    # It has an enrolment key of its own now, and comes again by it.
+    region.up()
+    region.chaos("restart", "dynamo-node-c1")
+    region.up()
+    region.wait_healthy("dynamo-node", PARTITIONS)
+
+
 def test_a_wiped_control_node_comes_back_into_the_control_store(region):
     client = region.dynamodb()
     create(client, "before")

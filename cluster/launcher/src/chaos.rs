@@ -19,11 +19,21 @@ pub enum Action {
     Heal,
     /// The host dies and loses all that it stored; its identity stays.
     Wipe,
+    /// A new machine stands in the host's place: nothing of the old one is left, not even its identity.
+    Replace,
 }
 
 impl Action {
-    pub const ALL: [Action; 7] =
-        [Action::Kill, Action::Pause, Action::Resume, Action::Restart, Action::Cut, Action::Heal, Action::Wipe];
+    pub const ALL: [Action; 8] = [
+        Action::Kill,
+        Action::Pause,
+        Action::Resume,
+        Action::Restart,
+        Action::Cut,
+        Action::Heal,
+        Action::Wipe,
+        Action::Replace,
+    ];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -34,6 +44,7 @@ impl Action {
             Action::Cut => "cut",
             Action::Heal => "heal",
             Action::Wipe => "wipe",
+            Action::Replace => "replace",
         }
     }
 
@@ -44,7 +55,7 @@ impl Action {
     /// What undoes it.
     fn undo(self) -> Option<Action> {
         match self {
-            Action::Kill | Action::Wipe => Some(Action::Restart),
+            Action::Kill | Action::Wipe | Action::Replace => Some(Action::Restart),
             Action::Pause => Some(Action::Resume),
             Action::Cut => Some(Action::Heal),
             Action::Resume | Action::Restart | Action::Heal => None,
@@ -107,6 +118,14 @@ pub fn act(region: &Region, action: Action, hosts: &[&Host]) -> Result<()> {
         Action::Wipe => {
             region.driver.kill(host)?;
             region.driver.wipe(host)
+        }
+        Action::Replace => {
+            if host.kind != NodeKind::Dynamo {
+                bail!("{}: only hosts that join with a token can be replaced", host.name);
+            }
+            region.driver.kill(host)?;
+            region.driver.wipe(host)?;
+            Ok(breakwater_identity::replace_host(&region.root, &host.name)?)
         }
     })
 }

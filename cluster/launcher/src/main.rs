@@ -66,9 +66,9 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
-    /// Breaks something: kill, pause, resume, restart, cut, heal, wipe.
+    /// Breaks something: kill, pause, resume, restart, cut, heal, wipe, replace.
     Chaos {
-        /// kill, pause, resume, restart, cut, heal, wipe, or random.
+        /// kill, pause, resume, restart, cut, heal, wipe, replace, or random.
         action: String,
         /// A zone (az-b), host (dynamo-node-b1), kind (control-node), meta-leader, dynamodb-leader:TABLE, or all.
         #[arg(required_unless_present = "seed")]

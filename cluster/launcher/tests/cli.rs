@@ -184,6 +184,21 @@ fn a_wiped_host_is_down_and_has_lost_its_data_but_not_its_identity() {
 }
 
 #[test]
+fn a_containers_disk_is_wiped_from_inside_a_container() {
+    let machine = Machine::new("wiped-container");
+    let log = machine.dir.join("docker.log");
+    let answer = "case \"$*\" in *State.Running*) echo false;; *Config.Image*) echo the-image;; esac";
+    write_program(&machine.dir.join("bin/docker"), &format!("echo \"$@\" >> {}; {answer}", log.display()));
+    let done = machine.run(&["--docker", "chaos", "wipe", "dynamo-node-b1"]);
+    assert!(done.status.success(), "{done:?}");
+    let asked = std::fs::read_to_string(&log).unwrap();
+    let run = asked.lines().find(|line| line.starts_with("run ")).unwrap();
+    assert!(run.contains("--volumes-from breakwater-dynamo-node-b1 ") && run.contains(" the-image "), "{run}");
+    assert!(run.contains("rm -rf /var/lib/breakwater/data"), "{run}");
+    assert!(!asked.contains("kill"), "it wasn't running: {asked}");
+}
+
+#[test]
 fn no_secret_is_among_arguments_settings_or_logs() {
     let machine = Machine::new("secrets");
     let _up = machine.up(|_| {}, "breakwater");
