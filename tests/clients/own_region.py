@@ -83,14 +83,14 @@ class OwnRegion:
         """What people see."""
         return self.run("status", check=False)
 
-    def dynamodb(self, data_nodes_only=False):
+    def dynamodb(self, data_nodes_only=False, endpoint=None):
         credentials = (self.root / self.name / "operator/credentials").read_text()
         values = dict(line.split(" = ") for line in credentials.splitlines() if " = " in line)
         port = (DYNAMODB if data_nodes_only else FRONT) + self.offset
         session = boto3.Session(**values, region_name="us-east-1")
         return session.client(
             "dynamodb",
-            endpoint_url=f"http://127.0.0.1:{port}",
+            endpoint_url=endpoint or f"http://127.0.0.1:{port}",
             config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
         )
 

@@ -51,6 +51,29 @@ def test_a_wiped_data_node_comes_back_into_all_its_groups(region):
     assert all_keys(client, "kept") == expected
 
 
+def test_a_replica_that_has_not_learnt_yet_answers_no_read(region):
+    """An eventually consistent read may be stale, but not know nothing."""
+    create(region.dynamodb(), "kept")
+    load(region.dynamodb(), "kept", KEYS)
+    address = next(
+        line.split('"')[1]
+        for line in (region.root / region.name / "hosts/dynamo-node-b1/node.toml").read_text().splitlines()
+        if line.startswith("address = ")
+    )
+    # Without a quorum it can't be made a member again: it stays as empty as it is.
+    region.chaos("kill", "dynamo-node-c1")
+    region.chaos("wipe", "dynamo-node-b1")
+    region.chaos("restart", "dynamo-node-b1")
+    wait_for("its replicas", lambda: len(region.status()["dynamo-node-b1"]["groups"]) == PARTITIONS)
+    here = region.dynamodb(endpoint=f"http://{address}:8000")
+    wait_for("its front door", lambda: region.status()["dynamo-node-b1"]["ready"])
+    for key in KEYS:
+        assert retried(lambda: here.get_item(TableName="kept", Key={"pk": {"S": key}}))["Item"]["pk"]["S"] == key
+    region.up()
+    region.wait_healthy("dynamo-node", PARTITIONS)
+    assert all_keys(here, "kept") == KEYS
+
+
 def test_a_new_machine_takes_a_data_nodes_place(region):
     client = region.dynamodb()
     create(client, "kept")

@@ -13,7 +13,8 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::impls::ProgressResponder;
 use openraft::raft::linearizable_read::LinearizerOption;
-use openraft::{ChangeMembers, Instant as _, ServerState};
+use openraft::type_config::alias::WatchReceiverOf;
+use openraft::{ChangeMembers, Instant as _, RaftMetrics, ServerState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -106,6 +107,12 @@ pub struct Group {
     pub(crate) touched_ms: AtomicU64,
     pub(crate) born: Instant,
     pub(crate) read_wait: Duration,
+    pub(crate) metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
+    /// For so long after its sending a heartbeat that a quorum answered excludes other leaders: shorter than what the
+    /// followers keep, because no two clocks run alike.
+    pub(crate) lease: Duration,
+    /// The last term whose leadership this replica wanted to hand on.
+    pub(crate) handed_over: AtomicU64,
     pub(crate) staged: AtomicU64,
     /// Held while a snapshot is received and installed, and while the group is removed: one at a time.
     pub(crate) uploading: Arc<tokio::sync::Mutex<()>>,
@@ -168,6 +175,9 @@ impl Group {
     /// granted lasts, no message either.
     pub async fn lead(&self) -> Result<Lead, ReadError> {
         self.touch();
+        if let Some(lead) = self.lead_by_lease() {
+            return Ok(lead);
+        }
         let option = LinearizerOption::new(None, true).with_wait_timeout(self.read_wait);
         let linearizer = match self.raft.get_read_linearizer(option).await {
             Ok(linearizer) => linearizer,
@@ -183,6 +193,22 @@ impl Group {
             Ok(Err(state)) => Err(ReadError::NotConfirmed(format!("not applied yet: {state}"))),
             Err(fatal) => Err(ReadError::Stopped(fatal.to_string())),
         }
+    }
+
+    /// The leadership that the lease alone confirms, without a word to Raft's own task: no other leader can have been
+    /// elected while it lasts, and all that this one acknowledged it had applied before.
+    fn lead_by_lease(&self) -> Option<Lead> {
+        // One borrow: what it says was true at one moment.
+        let metrics = self.metrics.borrow_watched();
+        let acked = metrics.last_quorum_acked.filter(|_| metrics.state == ServerState::Leader)?;
+        if openraft::Instant::elapsed(&acked.into_inner()) >= self.lease
+            || metrics.current_term <= self.handed_over.load(Ordering::SeqCst)
+        {
+            return None;
+        }
+        // Something of its own term is applied, so everything of earlier ones is.
+        let id = *metrics.last_applied.as_ref()?.committed_leader_id();
+        (id.term == metrics.current_term && id.node_id == metrics.id).then_some(Lead { id })
     }
 
     /// Appends a command under a confirmed leadership, and waits until it is applied here.
@@ -390,6 +416,9 @@ impl Group {
         if !caught_up {
             return Err(format!("{to} is not caught up"));
         }
+        // The lease is given away with it: followers that hear of the transfer vote at once.
+        let term = self.raft.metrics().borrow_watched().current_term;
+        self.handed_over.fetch_max(term, Ordering::SeqCst);
         self.raft.trigger().transfer_leader(id).await.map_err(|e| e.to_string())
     }
 

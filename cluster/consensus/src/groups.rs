@@ -194,6 +194,9 @@ impl Groups {
         }
         let group = Arc::new(Group {
             id,
+            metrics: raft.metrics(),
+            lease: Duration::from_millis(self.settings.election_ms_max * 9 / 10),
+            handed_over: AtomicU64::new(0),
             raft,
             state,
             transport: self.transport.clone(),

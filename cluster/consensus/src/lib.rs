@@ -15,6 +15,7 @@
 //!
 //! Start reading at [`Groups`]; resting groups are in [`rest`].
 
+mod coalesce;
 mod group;
 mod groups;
 mod keys;

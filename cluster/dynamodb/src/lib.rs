@@ -16,3 +16,12 @@ pub mod rpc;
 pub mod tables;
 
 pub use operations::SERVICE;
+
+/// How this was broken on purpose when it was built, for proving that tests catch it.
+pub const BROKEN: Option<&str> = if cfg!(feature = "broken-ack-before-quorum") {
+    Some("broken-ack-before-quorum")
+} else if cfg!(feature = "broken-follower-reads") {
+    Some("broken-follower-reads")
+} else {
+    None
+};

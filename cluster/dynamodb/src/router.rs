@@ -4,6 +4,7 @@
 //! So a router goes on until the deadline, and tells apart at its end what was certainly not done from what may have
 //! been.
 
+use crate::node::Replicas;
 use crate::rpc::{
     self, ItemWrite, PartitionAnswer, PartitionCall, PartitionError, PartitionRequest, PartitionResponse,
 };
@@ -14,7 +15,7 @@ use breakwater_transport::{CallError, Kind, Refusal, Transport};
 use breakwater_types::{GroupId, NodeName, Zone};
 use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,6 +30,8 @@ pub struct Router {
     transport: Arc<Transport>,
     zone: Option<Zone>,
     leaders: Arc<Mirror>,
+    /// This node's own replicas, asked without a detour over bytes.
+    local: OnceLock<Arc<Replicas>>,
     learnt: RwLock<HashMap<GroupId, NodeName>>,
     /// Nodes that didn't answer a read lately, and since when: asked last for a while.
     silent: RwLock<HashMap<NodeName, Instant>>,
@@ -47,7 +50,20 @@ pub enum RouteError {
 
 impl Router {
     pub fn new(transport: Arc<Transport>, zone: Option<Zone>, leaders: Arc<Mirror>) -> Self {
-        Router { transport, zone, leaders, learnt: RwLock::default(), silent: RwLock::default() }
+        Router {
+            transport,
+            zone,
+            leaders,
+            local: OnceLock::new(),
+            learnt: RwLock::default(),
+            silent: RwLock::default(),
+        }
+    }
+
+    /// From now on calls to this node itself go to these replicas.
+    pub fn serve_locally(&self, replicas: Arc<Replicas>) {
+        // Set once, at start: a node has one set of replicas.
+        let _ = self.local.set(replicas);
     }
 
     fn leader_of(&self, partition: &PartitionRecord) -> Option<NodeName> {
@@ -87,6 +103,13 @@ impl Router {
         call: &PartitionCall,
         deadline: Instant,
     ) -> Result<PartitionAnswer, CallError> {
+        if let Some(local) = self.local.get()
+            && node == self.transport.name()
+        {
+            return tokio::time::timeout_at(deadline, local.answer(group, call, deadline))
+                .await
+                .map_err(|_| CallError::Unknown("no answer in time".to_owned()));
+        }
         let payload = rpc::encode(call).map_err(|e| CallError::NotSent(e.to_string()))?;
         let answer = self.transport.call(node, Kind::Item, group.0, payload, deadline).await?;
         rpc::decode(&answer).map_err(|e| CallError::Unknown(e.to_string()))

@@ -12,10 +12,14 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Kill,
+    KillNode,
+    KillAgent,
+    Start,
     Pause,
     Resume,
     Restart,
     Cut,
+    Isolate,
     Heal,
     /// The host dies and loses all that it stored; its identity stays.
     Wipe,
@@ -24,12 +28,16 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 12] = [
         Action::Kill,
+        Action::KillNode,
+        Action::KillAgent,
+        Action::Start,
         Action::Pause,
         Action::Resume,
         Action::Restart,
         Action::Cut,
+        Action::Isolate,
         Action::Heal,
         Action::Wipe,
         Action::Replace,
@@ -38,10 +46,14 @@ impl Action {
     pub fn word(self) -> &'static str {
         match self {
             Action::Kill => "kill",
+            Action::KillNode => "kill-node",
+            Action::KillAgent => "kill-agent",
+            Action::Start => "start",
             Action::Pause => "pause",
             Action::Resume => "resume",
             Action::Restart => "restart",
             Action::Cut => "cut",
+            Action::Isolate => "isolate",
             Action::Heal => "heal",
             Action::Wipe => "wipe",
             Action::Replace => "replace",
@@ -53,12 +65,13 @@ impl Action {
     }
 
     /// What undoes it.
-    fn undo(self) -> Option<Action> {
+    pub fn undo(self) -> Option<Action> {
         match self {
-            Action::Kill | Action::Wipe | Action::Replace => Some(Action::Restart),
+            Action::Kill | Action::KillAgent | Action::Wipe | Action::Replace => Some(Action::Start),
             Action::Pause => Some(Action::Resume),
-            Action::Cut => Some(Action::Heal),
-            Action::Resume | Action::Restart | Action::Heal => None,
+            Action::Cut | Action::Isolate => Some(Action::Heal),
+            // A node alone is started again by its agent.
+            Action::KillNode | Action::Start | Action::Resume | Action::Restart | Action::Heal => None,
         }
     }
 }
@@ -105,8 +118,12 @@ pub fn targets<'a>(region: &'a Region, target: &str) -> Result<Vec<&'a Host>> {
 }
 
 pub fn act(region: &Region, action: Action, hosts: &[&Host]) -> Result<()> {
+    let edge = region.hosts.iter().find(|h| h.kind == NodeKind::Edge);
     region.each(hosts, |host| match action {
         Action::Kill => region.driver.kill(host),
+        Action::KillNode => region.driver.kill_node(host),
+        Action::KillAgent => region.driver.kill_agent(host),
+        Action::Start => region.driver.start(host),
         Action::Pause => region.driver.pause(host),
         Action::Resume => region.driver.resume(host),
         Action::Restart => {
@@ -114,6 +131,7 @@ pub fn act(region: &Region, action: Action, hosts: &[&Host]) -> Result<()> {
             region.driver.start(host)
         }
         Action::Cut => region.driver.cut(host, hosts),
+        Action::Isolate => region.driver.isolate(host, edge),
         Action::Heal => region.driver.heal(host),
         Action::Wipe => {
             region.driver.kill(host)?;

@@ -57,6 +57,23 @@ impl Driver for Containers {
         }
         docker(&["kill", &self.container(host)]).map(|_| ())
     }
+    fn kill_at_once(&self, hosts: &[&Host]) -> Result<()> {
+        let names: Vec<String> = hosts.iter().filter(|h| self.is_up(h)).map(|h| self.container(h)).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut arguments = vec!["kill"];
+        arguments.extend(names.iter().map(String::as_str));
+        docker(&arguments).map(|_| ())
+    }
+    fn kill_node(&self, host: &Host) -> Result<()> {
+        let kill = "read -r pid rest </var/lib/breakwater/run/node.pid && kill -KILL \"$pid\"";
+        docker(&["exec", &self.container(host), "sh", "-c", kill]).map(|_| ())
+    }
+    /// The agent is the container's first process: all others end with it.
+    fn kill_agent(&self, host: &Host) -> Result<()> {
+        self.kill(host)
+    }
     fn pause(&self, host: &Host) -> Result<()> {
         docker(&["pause", &self.container(host)]).map(|_| ())
     }
@@ -70,6 +87,12 @@ impl Driver for Containers {
             return Ok(());
         }
         docker(&["network", "disconnect", &self.network("backbone"), &self.container(host)]).map(|_| ())
+    }
+    fn isolate(&self, _host: &Host, _edge: Option<&Host>) -> Result<()> {
+        bail!("a container has one way in, for hosts and clients: cut it")
+    }
+    fn arm(&self, _host: &Host, _plan: &str) -> Result<()> {
+        bail!("fault points of nodes in containers are set by their settings")
     }
     fn heal(&self, host: &Host) -> Result<()> {
         if self.on_backbone(host)? {

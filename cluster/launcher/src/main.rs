@@ -66,9 +66,11 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
-    /// Breaks something: kill, pause, resume, restart, cut, heal, wipe, replace.
+    /// Breaks something: kill, kill-node, kill-agent, start, pause, resume, restart, cut, isolate, heal, wipe,
+    /// replace.
     Chaos {
-        /// kill, pause, resume, restart, cut, heal, wipe, replace, or random.
+        /// kill (a host's node and agent), kill-node, kill-agent, start, pause, resume, restart, cut, isolate (cut from the
+        /// other hosts, but not from clients), heal, wipe, replace, or random.
         action: String,
         /// A zone (az-b), host (dynamo-node-b1), kind (control-node), meta-leader, dynamodb-leader:TABLE, or all.
         #[arg(required_unless_present = "seed")]

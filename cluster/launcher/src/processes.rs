@@ -9,11 +9,14 @@ use anyhow::{Context, Result, bail};
 use breakwater_types::NodeKind;
 use rustix::process::{Pid, Signal};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+const AGENT_PID: &str = "agent.pid";
+const NODE_PID: &str = "node.pid";
 
 pub struct Processes {
     pub root: PathBuf,
@@ -93,7 +96,45 @@ impl Processes {
 
     /// Agent first: it would start the node again.
     pub fn pids(&self, host: &Host) -> Vec<u32> {
-        ["agent.pid", "node.pid"].iter().filter_map(|f| running(&self.run_dir(host).join(f))).collect()
+        [AGENT_PID, NODE_PID].iter().filter_map(|f| running(&self.run_dir(host).join(f))).collect()
+    }
+
+    /// Agents first, all signals before any waiting.
+    fn kill_pids(&self, hosts: &[&Host], files: &[&str]) -> Result<()> {
+        let named = || -> Vec<u32> {
+            let of = |file: &&str| -> Vec<u32> {
+                hosts.iter().filter_map(|host| running(&self.run_dir(host).join(file))).collect()
+            };
+            files.iter().flat_map(of).collect()
+        };
+        let pids = named();
+        let with_agents = files.contains(&AGENT_PID);
+        let groups: Vec<u32> = match with_agents {
+            true => hosts.iter().filter_map(|host| self.group(host, &self.pids(host))).collect(),
+            false => Vec::new(),
+        };
+        for pid in &pids {
+            send(*pid, Signal::KILL)?;
+        }
+        // An agent may have started a node just before it died, whose pid nobody has noted yet.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while let Some(group) = groups.iter().find(|group| !group_members(**group).is_empty()) {
+            send_group(*group, Signal::KILL)?;
+            if Instant::now() > deadline {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if !wait_gone(&pids, Duration::from_secs(5)) {
+            let names: Vec<&str> = hosts.iter().map(|h| h.name.as_str()).collect();
+            bail!("{} could not be killed", names.join(", "));
+        }
+        Ok(())
+    }
+
+    fn admin(&self, host: &Host, path: &str, body: &str) -> Result<()> {
+        let socket = self.run_dir(host).join(format!("{}.sock", host.kind.binary()));
+        pages::admin(&socket, path, body).map(|_| ())
     }
 
     /// The process group that the host's agent was started with, as long as one of `pids`, which are ours, is in it:
@@ -120,7 +161,7 @@ impl Processes {
 
 impl Driver for Processes {
     fn start(&self, host: &Host) -> Result<()> {
-        if running(&self.run_dir(host).join("agent.pid")).is_some() {
+        if running(&self.run_dir(host).join(AGENT_PID)).is_some() {
             return Ok(());
         }
         self.write_settings(host)?;
@@ -142,7 +183,7 @@ impl Driver for Processes {
             .with_context(|| binary.display().to_string())?;
         let pid = child.id();
         let at = started(pid).with_context(|| format!("the agent of {} ended at once", host.name))?;
-        fs::write(self.run_dir(host).join("agent.pid"), format!("{pid} {at}\n"))?;
+        fs::write(self.run_dir(host).join(AGENT_PID), format!("{pid} {at}\n"))?;
         // Reaped by whoever outlives it: a thread here, or init once this program has ended.
         std::thread::spawn(move || {
             let mut child = child;
@@ -152,7 +193,7 @@ impl Driver for Processes {
     }
 
     fn stop(&self, host: &Host) -> Result<()> {
-        let Some(agent) = running(&self.run_dir(host).join("agent.pid")) else { return self.kill(host) };
+        let Some(agent) = running(&self.run_dir(host).join(AGENT_PID)) else { return self.kill(host) };
         let pids = self.pids(host);
         for pid in &pids {
             // A stopped process can't end.
@@ -164,25 +205,19 @@ impl Driver for Processes {
 
     /// The whole group that the agent leads: the node that it started just now too, whose pid nobody has noted yet.
     fn kill(&self, host: &Host) -> Result<()> {
-        let pids = self.pids(host);
-        let group = self.group(host, &pids);
-        for pid in &pids {
-            send(*pid, Signal::KILL)?;
-        }
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while let Some(group) = group
-            && !group_members(group).is_empty()
-        {
-            send_group(group, Signal::KILL)?;
-            if Instant::now() > deadline {
-                bail!("{} could not be killed", host.name);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        if !wait_gone(&pids, Duration::from_secs(5)) {
-            bail!("{} could not be killed", host.name);
-        }
-        Ok(())
+        self.kill_pids(&[host], &[AGENT_PID, NODE_PID])
+    }
+
+    fn kill_at_once(&self, hosts: &[&Host]) -> Result<()> {
+        self.kill_pids(hosts, &[AGENT_PID, NODE_PID])
+    }
+
+    fn kill_node(&self, host: &Host) -> Result<()> {
+        self.kill_pids(&[host], &[NODE_PID])
+    }
+
+    fn kill_agent(&self, host: &Host) -> Result<()> {
+        self.kill_pids(&[host], &[AGENT_PID])
     }
 
     fn wipe(&self, host: &Host) -> Result<()> {
@@ -206,14 +241,22 @@ impl Driver for Processes {
 
     fn cut(&self, host: &Host, together: &[&Host]) -> Result<()> {
         let except: Vec<String> = together.iter().map(|h| h.address.to_string()).collect();
-        let body = serde_json::json!({ "except": except }).to_string();
-        let socket = self.run_dir(host).join(format!("{}.sock", host.kind.binary()));
-        pages::admin(&socket, "/faults/cut", &body).map(|_| ())
+        self.admin(host, "/faults/cut", &serde_json::json!({ "except": except }).to_string())
+    }
+
+    fn isolate(&self, host: &Host, edge: Option<&Host>) -> Result<()> {
+        // Clients come from the machine's own address, and so do the edge's connections.
+        let mut except = vec![Ipv4Addr::LOCALHOST.to_string(), host.address.to_string()];
+        except.extend(edge.map(|edge| edge.address.to_string()));
+        self.admin(host, "/faults/cut", &serde_json::json!({ "except": except }).to_string())
     }
 
     fn heal(&self, host: &Host) -> Result<()> {
-        let socket = self.run_dir(host).join(format!("{}.sock", host.kind.binary()));
-        pages::admin(&socket, "/faults/heal", "").map(|_| ())
+        self.admin(host, "/faults/heal", "")
+    }
+
+    fn arm(&self, host: &Host, plan: &str) -> Result<()> {
+        self.admin(host, "/faults/arm", plan)
     }
 
     fn is_up(&self, host: &Host) -> bool {

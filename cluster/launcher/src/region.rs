@@ -21,11 +21,21 @@ pub trait Driver: Send + Sync {
     /// In order, within a bound; then by force.
     fn stop(&self, host: &Host) -> Result<()>;
     fn kill(&self, host: &Host) -> Result<()>;
+    /// All of them in one moment, as a loss of power does.
+    fn kill_at_once(&self, hosts: &[&Host]) -> Result<()>;
+    /// The node alone; its agent starts it again.
+    fn kill_node(&self, host: &Host) -> Result<()>;
+    /// The agent alone where that is possible; the next one ends the node that it finds.
+    fn kill_agent(&self, host: &Host) -> Result<()>;
     fn pause(&self, host: &Host) -> Result<()>;
     fn resume(&self, host: &Host) -> Result<()>;
     /// Off the network, but for the hosts that are cut off together with it.
     fn cut(&self, host: &Host, together: &[&Host]) -> Result<()>;
+    /// Off the network of the hosts, but clients on this machine, and the edge, still reach it.
+    fn isolate(&self, host: &Host, edge: Option<&Host>) -> Result<()>;
     fn heal(&self, host: &Host) -> Result<()>;
+    /// Gives the node's process a fault plan, see `breakwater_types::faults`.
+    fn arm(&self, host: &Host, plan: &str) -> Result<()>;
     /// Removes all that a host stores, which must not be running. Its identity and its settings stay.
     fn wipe(&self, host: &Host) -> Result<()>;
     fn is_up(&self, host: &Host) -> bool;
@@ -55,6 +65,16 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()
     };
     write().with_context(|| path.display().to_string())
+}
+
+/// `key = value;…` as lines. A semicolon in a quoted value is the value's own.
+fn lines(settings: &str) -> String {
+    let mut quoted = false;
+    let line_ends = |c: char| {
+        quoted ^= c == '"';
+        if c == ';' && !quoted { '\n' } else { c }
+    };
+    settings.chars().map(line_ends).chain(['\n']).collect()
 }
 
 fn random_text(signs: &[u8], length: usize) -> String {
@@ -110,6 +130,12 @@ fn free_network(preferred: u8) -> u8 {
 impl Region {
     /// The settings of the first start stay: `settings` counts only where there are none.
     pub fn open(root: PathBuf, settings: Settings, binaries: PathBuf, docker: bool) -> Result<Self> {
+        let extra = std::env::var("BREAKWATER_NODE_SETTINGS").unwrap_or_default();
+        Self::open_with(root, settings, binaries, docker, &extra)
+    }
+
+    /// `extra` are settings for nodes that store, `key = value;…`, from their next start on.
+    pub fn open_with(root: PathBuf, settings: Settings, binaries: PathBuf, docker: bool, extra: &str) -> Result<Self> {
         let file = root.join("region.json");
         let settings = match fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text).with_context(|| file.display().to_string())?,
@@ -125,9 +151,7 @@ impl Region {
                 binaries,
                 settings: settings.clone(),
                 hosts: hosts.clone(),
-                extra: std::env::var("BREAKWATER_NODE_SETTINGS")
-                    .map(|s| s.replace(';', "\n") + "\n")
-                    .unwrap_or_default(),
+                extra: lines(extra),
             })
         };
         Ok(Region { root, settings, hosts, driver })
@@ -252,5 +276,14 @@ mod tests {
         let other = free_network(free);
         assert_ne!(other, free);
         assert!(other >= NETWORKS);
+    }
+
+    #[test]
+    fn a_fault_plan_among_the_settings_keeps_its_semicolons() {
+        let text = lines("hold_back_unsynced = true; faults = \"seed=7;log.before_sync=crash@0.001\"");
+        let read: toml::Table = text.parse().unwrap();
+        assert_eq!(read["faults"].as_str(), Some("seed=7;log.before_sync=crash@0.001"));
+        assert_eq!(read["hold_back_unsynced"].as_bool(), Some(true));
+        assert_eq!(lines(""), "\n");
     }
 }

@@ -36,8 +36,13 @@ const TIMEOUT: Duration = Duration::from_millis(700);
 
 impl Status {
     pub fn gather(region: &Region) -> Status {
+        Self::gather_from(region, &region.hosts.iter().collect::<Vec<_>>())
+    }
+
+    /// Of these hosts alone: one that is paused costs its question's whole time.
+    pub fn gather_from(region: &Region, hosts: &[&crate::Host]) -> Status {
         let hosts = std::thread::scope(|scope| {
-            let asked: Vec<_> = region.hosts.iter().map(|host| scope.spawn(move || ask(region, host))).collect();
+            let asked: Vec<_> = hosts.iter().map(|host| scope.spawn(move || ask(region, host))).collect();
             asked
                 .into_iter()
                 .map(|thread| match thread.join() {

@@ -14,6 +14,7 @@
 //! Start reading at [`state`], the pure part; [`client::MetaClient`] is what others use.
 
 pub mod client;
+pub mod formats;
 mod kept;
 mod machine;
 pub mod mirror;

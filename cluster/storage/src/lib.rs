@@ -28,3 +28,6 @@ pub use kv::{
 };
 pub use log::{Done, ENTRY_BYTES_MAX, LogBounds, LogEntry, LogOptions, LogStats, LogStore};
 pub use seal::{DevKeyFile, KeyError, KeyProvider, WrappedKey};
+
+/// How this was broken on purpose when it was built, for proving that tests catch it.
+pub const BROKEN: Option<&str> = if cfg!(feature = "broken-skip-fsync") { Some("broken-skip-fsync") } else { None };

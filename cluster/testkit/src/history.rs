@@ -14,6 +14,10 @@ pub enum Action {
     Read(Value),
     /// A conditional write: `expected` before, `new` after.
     CompareAndSet { expected: Value, new: Value },
+    /// A write that tells what it replaced.
+    Swap { new: Value, seen: Value },
+    /// A counter's step, from 0 where there is no item, and what it came to. Done twice, it shows.
+    Add { by: u64, after: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,13 @@ pub struct Counts {
     pub ok: usize,
     pub failed: usize,
     pub unknown: usize,
+}
+
+impl Counts {
+    /// Per cent of what reached the region at all, so that refused connections make nothing look better.
+    pub fn unknown_share(&self) -> f64 {
+        self.unknown as f64 * 100.0 / (self.ok + self.unknown).max(1) as f64
+    }
 }
 
 pub fn counts(operations: &[Operation]) -> Counts {

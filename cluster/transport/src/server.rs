@@ -8,9 +8,11 @@ use breakwater_proto::transport::peer_server::{Peer, PeerServer};
 use breakwater_proto::transport::{Chunk, Frame, Message, UploadReply};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -45,6 +47,8 @@ pub trait UploadHandler: Send + Sync + 'static {
 
 /// Calls of one peer that run at the same time; more are refused as overloaded.
 const CONCURRENT_MAX: usize = 4_096;
+/// Larger calls get a task of their own at once: reading them would keep those behind waiting.
+const INLINE_BYTES_MAX: usize = 64 << 10;
 const ANSWERS_QUEUED_MAX: usize = 8_192;
 
 pub(crate) struct PeerService {
@@ -122,9 +126,14 @@ impl Peer for PeerService {
                     let deadline = Instant::now() + Duration::from_millis(u64::from(message.deadline_ms));
                     let span = crate::transport::span_of(&message);
                     let call = Inbound { from: from.clone(), group: message.group, payload: message.payload, deadline };
-                    let answers = answers.clone();
+                    let small = call.payload.len() <= INLINE_BYTES_MAX;
                     let run = async move {
-                        let answer = match tokio::time::timeout_at(deadline, handler.handle(call)).await {
+                        let handled = tokio::time::timeout_at(deadline, handler.handle(call));
+                        // A handler that panics ends its call, not the stream.
+                        let Ok(handled) = AssertUnwindSafe(handled).catch_unwind().await else {
+                            return Some(refused(id, Refusal::Failed, "the handler panicked".to_owned()));
+                        };
+                        let answer = match handled {
                             Ok(Ok(payload)) if payload.len() > FRAME_BYTES_MAX => {
                                 // Sent, it would end the stream and all else on it.
                                 refused(id, Refusal::Failed, format!("an answer of {} bytes", payload.len()))
@@ -132,12 +141,31 @@ impl Peer for PeerService {
                             Ok(Ok(payload)) => Message { id, payload, ..Message::default() },
                             Ok(Err((refusal, text))) => refused(id, refusal, text),
                             // The caller doesn't wait any more.
-                            Err(_) => return,
+                            Err(_) => return None,
                         };
                         drop(permit);
-                        let _ = answers.send(answer).await;
+                        Some(answer)
                     };
-                    tokio::spawn(run.instrument(span));
+                    let mut run = Box::pin(run.instrument(span));
+                    // Many calls are answered from memory: those need no task of their own.
+                    let answer = if small { futures::poll!(run.as_mut()) } else { Poll::Pending };
+                    match answer {
+                        Poll::Ready(Some(answer)) => {
+                            if answers.send(answer).await.is_err() {
+                                return;
+                            }
+                        }
+                        Poll::Ready(None) => {}
+                        Poll::Pending => {
+                            let answers = answers.clone();
+                            tokio::spawn(async move {
+                                if let Some(answer) = run.await {
+                                    // Nobody listens any more where the stream has ended.
+                                    let _ = answers.send(answer).await;
+                                }
+                            });
+                        }
+                    }
                 }
             }
         });

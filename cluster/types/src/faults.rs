@@ -1,8 +1,8 @@
 //! Fault points: named places in the code, before and after each durable step, where a test or a node that was
 //! started for it crashes, waits or fails, by seed.
 //!
-//! A plan reads `seed=7;log.before_sync=crash@0.001;sm.before_apply=delay:20@0.01;log.after_sync=error@0.0005`:
-//! a point's name, what happens there, and with which probability each time it is passed.
+//! A plan reads `seed=7;log.before_sync=crash@0.001;machine.before_apply=delay:20@0.01;log.after_sync=error#12`:
+//! a point's name, what happens there, and with which probability each time it is passed, or at which pass from now.
 //! Without a plan a point costs one relaxed load.
 
 use parking_lot::Mutex;
@@ -14,6 +14,29 @@ use std::time::Duration;
 
 static ARMED: AtomicBool = AtomicBool::new(false);
 static PLAN: Mutex<Option<Plan>> = Mutex::new(None);
+
+/// Every point there is, for those who choose some by seed.
+pub const POINTS: &[&str] = &[
+    "kv.after_sync",
+    "kv.before_sync",
+    "kv.before_write",
+    "log.after_sync",
+    "log.before_sync",
+    "log.before_write",
+    "machine.before_apply",
+    "machine.snapshot_flipped",
+    "partition.apply",
+];
+
+/// Those of [`POINTS`] that every write passes, on each replica.
+pub const POINTS_OF_A_WRITE: &[&str] = &[
+    "kv.before_write",
+    "log.after_sync",
+    "log.before_sync",
+    "log.before_write",
+    "machine.before_apply",
+    "partition.apply",
+];
 
 #[derive(Debug, thiserror::Error)]
 #[error("fault injected at {0}")]
@@ -30,10 +53,32 @@ enum Action {
     Error,
 }
 
+/// When a point does what its action says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trigger {
+    Chance(f64),
+    /// The pass after so many others, once.
+    After(u64),
+}
+
+impl Trigger {
+    fn fires(&mut self, rng: &mut StdRng) -> bool {
+        match self {
+            Trigger::Chance(chance) => rng.random::<f64>() < *chance,
+            Trigger::After(passes) => {
+                let fires = *passes == 0;
+                // Wraps from 0 to what is never counted down.
+                *passes = passes.wrapping_sub(1);
+                fires
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Plan {
     rng: StdRng,
-    points: HashMap<String, (Action, f64)>,
+    points: HashMap<String, (Action, Trigger)>,
 }
 
 fn parse(text: &str) -> Result<Plan, BadPlan> {
@@ -45,11 +90,18 @@ fn parse(text: &str) -> Result<Plan, BadPlan> {
             seed = value.parse().map_err(|_| BadPlan(format!("seed {value:?} is not a number")))?;
             continue;
         }
-        let (action, chance) = value.split_once('@').ok_or_else(|| BadPlan(format!("{part:?} has no '@CHANCE'")))?;
-        let chance: f64 = chance.parse().map_err(|_| BadPlan(format!("{chance:?} is not a number")))?;
-        if !(0.0..=1.0).contains(&chance) {
-            return Err(BadPlan(format!("chance {chance} is not between 0 and 1")));
-        }
+        let (action, trigger) = if let Some((action, chance)) = value.split_once('@') {
+            let chance: f64 = chance.parse().map_err(|_| BadPlan(format!("{chance:?} is not a number")))?;
+            if !(0.0..=1.0).contains(&chance) {
+                return Err(BadPlan(format!("chance {chance} is not between 0 and 1")));
+            }
+            (action, Trigger::Chance(chance))
+        } else {
+            let (action, pass) =
+                value.split_once('#').ok_or_else(|| BadPlan(format!("{part:?} has no '@CHANCE' or '#PASS'")))?;
+            let pass: u64 = pass.parse().map_err(|_| BadPlan(format!("{pass:?} is not a number")))?;
+            (action, Trigger::After(pass.checked_sub(1).ok_or_else(|| BadPlan("passes count from 1".to_owned()))?))
+        };
         let action = match action.split_once(':') {
             None if action == "crash" => Action::Crash,
             None if action == "error" => Action::Error,
@@ -58,7 +110,7 @@ fn parse(text: &str) -> Result<Plan, BadPlan> {
             }
             _ => return Err(BadPlan(format!("action {action:?} is none of crash, error, delay:MS"))),
         };
-        points.insert(name.to_owned(), (action, chance));
+        points.insert(name.to_owned(), (action, trigger));
     }
     Ok(Plan { rng: StdRng::seed_from_u64(seed), points })
 }
@@ -88,11 +140,11 @@ fn hit(name: &'static str) -> Result<(), Injected> {
     let action = {
         let mut guard = PLAN.lock();
         let Some(plan) = guard.as_mut() else { return Ok(()) };
-        let Some(&(action, chance)) = plan.points.get(name) else { return Ok(()) };
-        if plan.rng.random::<f64>() >= chance {
+        let Some((action, trigger)) = plan.points.get_mut(name) else { return Ok(()) };
+        if !trigger.fires(&mut plan.rng) {
             return Ok(());
         }
-        action
+        *action
     };
     match action {
         Action::Crash => {
@@ -113,11 +165,11 @@ mod tests {
 
     #[test]
     fn plans_are_checked() {
-        for bad in ["x", "x=crash", "x=boom@1", "x=crash@2", "seed=a", "x=delay:q@1"] {
+        for bad in ["x", "x=crash", "x=boom@1", "x=crash@2", "seed=a", "x=delay:q@1", "x=crash#0", "x=crash#b"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         let plan = parse("seed=3; a=crash@0.5;b=delay:7@1").unwrap();
-        assert_eq!(plan.points["b"], (Action::Delay(Duration::from_millis(7)), 1.0));
+        assert_eq!(plan.points["b"], (Action::Delay(Duration::from_millis(7)), Trigger::Chance(1.0)));
     }
 
     #[test]
@@ -125,7 +177,34 @@ mod tests {
         arm("seed=1;here=error@1").unwrap();
         assert!(point("here").is_err());
         assert!(point("there").is_ok());
+        arm("there=error#3").unwrap();
+        let failed: Vec<bool> = (0..6).map(|_| point("there").is_err()).collect();
+        assert_eq!(failed, [false, false, true, false, false, false], "the third pass, once");
         arm("").unwrap();
         assert!(point("here").is_ok());
+    }
+
+    /// Every `faults::point("…")` of the nodes' code is in the list, and nothing else.
+    #[test]
+    fn the_list_of_points_is_the_code() {
+        fn visit(dir: &std::path::Path, found: &mut std::collections::BTreeSet<String>) {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && path.file_name().is_some_and(|name| name != "tests") {
+                    visit(&path, found);
+                } else if path.extension().is_some_and(|e| e == "rs") {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let names = text.split("faults::point(\"").skip(1).filter_map(|rest| rest.split('"').next());
+                    found.extend(names.filter(|name| name.contains('.')).map(str::to_owned));
+                }
+            }
+        }
+        let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let mut found = std::collections::BTreeSet::new();
+        for room in ["cluster", "nodes"] {
+            visit(&workspace.join(room), &mut found);
+        }
+        assert_eq!(found, POINTS.iter().map(|name| (*name).to_owned()).collect());
+        assert!(POINTS_OF_A_WRITE.iter().all(|name| POINTS.contains(name)));
     }
 }

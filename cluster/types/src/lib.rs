@@ -7,7 +7,9 @@
 
 pub mod clock;
 pub mod faults;
+pub mod formats;
 pub mod ids;
 
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use formats::Formats;
 pub use ids::{AccountId, GroupId, NodeKind, NodeName, RaftNodeId, Region, Scope, Zone};

@@ -13,6 +13,9 @@ fn read(source: &mut Source) -> (Common, ServiceSettings) {
     (Common::read(source), ServiceSettings::read(source))
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let (common, service) = match settings("host-agent", read) {
         Ok(settings) => settings,

@@ -1,5 +1,8 @@
 //! `control-node`: the region's front door and the control plane.
 
+#[cfg(feature = "previous-format")]
+compile_error!("a node of the previous format is control-node-previous: --bin control-node-previous");
+
 mod credentials;
 mod join;
 mod members;
@@ -10,6 +13,9 @@ mod tables;
 use breakwater_node::{run, settings as read_settings};
 use settings::Settings;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let settings = match read_settings("control-node", Settings::read) {

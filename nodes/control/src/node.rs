@@ -7,9 +7,10 @@ use crate::settings::Settings;
 use crate::tables;
 use anyhow::{Context, Result};
 use breakwater_aws::{AdministratorOnly, FrontBuilder, SecretKeys, Server};
-use breakwater_consensus::{FirstId, Groups, Member, raft_id_of};
+use breakwater_consensus::{FirstId, Group, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
 use breakwater_identity::{JoinService, Joining, PeerIdentity, load_ca};
+use breakwater_meta::formats;
 use breakwater_meta::records::{self, NodeRecord};
 use breakwater_meta::{MetaClient, MetaMachine, MetaService, Mirror, Op, Txn};
 use breakwater_net::Listener;
@@ -25,8 +26,12 @@ use tokio::time::Instant;
 
 /// What a control node waits for at most before it says that it can't start.
 const START_MAX: Duration = Duration::from_secs(3_600);
+const FORMAT_EVERY: Duration = Duration::from_secs(1);
 
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
+    if let Some(how) = dynamodb::BROKEN.or(breakwater_storage::BROKEN) {
+        tracing::error!(how, "this node is broken on purpose: it loses data or answers wrongly");
+    }
     let common = settings.common.clone();
     let clock = common.clock();
     let pages = Pages::new(json!({"name": common.name, "kind": "control", "zone": common.zone}));
@@ -108,6 +113,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             rpc: SocketAddr::new(common.address, common.rpc_port),
             raft_id: member.raft_id,
         };
+        formats::declare(&meta, &common.name, Instant::now() + START_MAX).await?;
         let value = records::to_stored(&record).map_err(anyhow::Error::msg)?;
         let txn = Txn { success: vec![Op::put(records::node_key(&common.name), value)], ..Txn::default() };
         meta.txn(txn, Instant::now() + START_MAX).await?;
@@ -136,6 +142,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     };
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
+    tokio::spawn(raise_format(meta_group.clone(), meta.clone()));
     tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
 
     let server = {
@@ -163,6 +170,18 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     stop.send_replace(true);
     groups.shutdown().await;
     Ok(())
+}
+
+/// Where this node leads the control store, it makes the newest format active that all nodes read.
+async fn raise_format(meta_group: Arc<Group>, meta: MetaClient) {
+    loop {
+        if meta_group.is_leader()
+            && let Err(e) = formats::raise(&meta, Instant::now() + Duration::from_secs(2)).await
+        {
+            tracing::warn!(error = %e, "the format stays as it is for now");
+        }
+        tokio::time::sleep(FORMAT_EVERY).await;
+    }
 }
 
 /// This node, then the others.

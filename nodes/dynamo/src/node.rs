@@ -7,12 +7,14 @@ use breakwater_aws::{AdministratorOnly, DerivedKeys, FrontBuilder, Server};
 use breakwater_consensus::{FirstId, Groups, Member};
 use breakwater_dynamodb::node::{Front, FrontSettings, Replicas};
 use breakwater_identity::{Joining, PeerIdentity};
+use breakwater_meta::formats::{self, FormatError};
 use breakwater_meta::records::{self, NodeRecord};
 use breakwater_meta::{MetaClient, Mirror, Op, Txn};
 use breakwater_net::Listener;
 use breakwater_node::{Pages, Shutdown};
+use breakwater_storage::Engine;
 use breakwater_transport::Transport;
-use breakwater_types::{NodeKind, NodeName, Scope, SharedClock};
+use breakwater_types::{Formats, NodeKind, NodeName, Scope, SharedClock};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -23,9 +25,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const START_MAX: Duration = Duration::from_secs(3_600);
+/// A node that has run before goes on without the control store after this.
+const CONTROL_STORE_WAIT: Duration = Duration::from_secs(1);
 
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let pages = Pages::new(json!({"name": settings.common.name, "kind": "dynamo", "zone": settings.common.zone}));
+    if let Some(how) = breakwater_dynamodb::BROKEN.or(breakwater_storage::BROKEN) {
+        tracing::error!(how, "this node is broken on purpose: it loses data or answers wrongly");
+    }
     let common = &settings.common;
     breakwater_net::set_source(common.address);
     pages.serve(common.at(common.metrics_port)).await.context("metrics port")?;
@@ -120,10 +127,12 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         raft_id: member.raft_id,
     };
     let context = front.context();
+    let formats = follow_formats(&common.name, &meta, &member.store, &clock).await?;
     register(record, context.nodes.clone(), meta.clone()).await?;
     let (tables, nodes) = (context.tables.clone(), context.nodes.clone());
     pages.register(|registry| registry.register_collector(Box::new(Age(tables.clone()))));
-    let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone());
+    let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone(), formats);
+    context.router.serve_locally(replicas.clone());
     pages.set_status(move || {
         let mut status = replicas.status();
         status["raft_id"] = member.raft_id.into();
@@ -149,6 +158,40 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let server = Server::start(listener, built.context("the front door was not built")?, None)?;
     pages.ready();
     Ok(Running { groups, server, stop })
+}
+
+/// Refused where the region has moved on to a format that this build doesn't read. A node that has run before starts
+/// on what it kept, and declares itself when the control store is there.
+async fn follow_formats(
+    me: &NodeName,
+    meta: &MetaClient,
+    store: &Arc<dyn Engine>,
+    clock: &SharedClock,
+) -> Result<Arc<Formats>> {
+    let known = Mirror::start_kept(meta.clone(), formats::FORMATS.to_vec(), store.clone(), clock.clone());
+    let has_run = formats::is_readable(&known)?;
+    let wait = if has_run { CONTROL_STORE_WAIT } else { START_MAX };
+    match formats::declare(meta, me, Instant::now() + wait).await {
+        Ok(()) => {}
+        Err(FormatError::Meta(e)) if has_run => {
+            tracing::warn!(error = %e, "the control store is away: on with the format that was kept");
+            let (meta, me) = (meta.clone(), me.clone());
+            tokio::spawn(async move {
+                loop {
+                    match formats::declare(&meta, &me, Instant::now() + START_MAX).await {
+                        Ok(()) => return,
+                        Err(FormatError::Meta(e)) => tracing::warn!(error = %e, "what this build reads isn't declared"),
+                        // What it can't read its replicas refuse, and stop.
+                        Err(e) => return tracing::error!(error = %e, "this build is too old"),
+                    }
+                }
+            });
+        }
+        Err(e) => return Err(e.into()),
+    }
+    let active = Arc::new(Formats::default());
+    formats::follow(known, active.clone());
+    Ok(active)
 }
 
 /// Tells the control store who and where this node is. It must know before replicas start, unless it was told the same

@@ -31,6 +31,9 @@ fn read(source: &mut Source) -> (Common, Ports) {
     (common, ports)
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let (common, ports) = match settings("edge-node", read) {
         Ok(settings) => settings,

@@ -1,5 +1,6 @@
 //! What binds this crate to a node: replicas on data nodes, and the context of the front door on both kinds.
 
+mod commits;
 mod context;
 mod repair;
 mod replica;

@@ -1,8 +1,9 @@
 //! One replica of a partition: the way of a request from the transport through latches, evaluation and Raft.
 
+use super::commits::{Commits, Evaluated};
 use crate::partition::{Partition, Settings};
 use crate::rpc::{ItemWrite, PartitionCall, PartitionError, PartitionRequest, PartitionResponse, WriteDone};
-use breakwater_consensus::{Group, Lead, ProposeError, ReadError};
+use breakwater_consensus::{Group, Lead, ReadError};
 use breakwater_types::SharedClock;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ pub struct Replica {
     /// The leadership that was confirmed last. Good for evaluating: what is proposed under it when it has ended is
     /// refused. Never good for an answer that proposes nothing.
     lead: Mutex<Option<Lead>>,
-    writes: Semaphore,
+    writes: Arc<Semaphore>,
+    pub(super) commits: Commits,
     reads: Semaphore,
 }
 
@@ -40,7 +42,8 @@ impl Replica {
             group,
             clock,
             lead: Mutex::new(None),
-            writes: Semaphore::new(WRITES_MAX),
+            writes: Arc::new(Semaphore::new(WRITES_MAX)),
+            commits: Commits::default(),
             reads: Semaphore::new(READS_MAX),
         })
     }
@@ -49,17 +52,17 @@ impl Replica {
         Settings::default()
     }
 
-    /// Answers a call. A write goes on when its caller has gone: its latch is held until its outcome is known.
+    /// Answers a call.
     pub async fn answer(
-        self: Arc<Self>,
-        call: PartitionCall,
+        self: &Arc<Self>,
+        call: &PartitionCall,
         deadline: Instant,
     ) -> Result<PartitionResponse, PartitionError> {
         if call.table_id != self.partition.descriptor().table_id {
             return Err(PartitionError::WrongPartition);
         }
-        match call.request {
-            PartitionRequest::Write(write) => self.write_detached(write, deadline).await.map(PartitionResponse::Write),
+        match &call.request {
+            PartitionRequest::Write(write) => self.write(write, deadline).await.map(PartitionResponse::Write),
             PartitionRequest::BatchWrite(writes) => {
                 // The whole batch is told at once, so that the router goes on to the leader.
                 if !self.group.is_leader() {
@@ -67,7 +70,7 @@ impl Replica {
                     let hint = self.group.leader();
                     return Err(PartitionError::NotLeader { leader: hint.leader, term: hint.term });
                 }
-                let all = writes.into_iter().map(|write| self.write_detached(write, deadline));
+                let all = writes.iter().map(|write| self.write(write, deadline));
                 Ok(PartitionResponse::BatchWrite(futures::future::join_all(all).await))
             }
             request @ (PartitionRequest::Get(_) | PartitionRequest::Query(_) | PartitionRequest::Scan(_)) => {
@@ -76,52 +79,46 @@ impl Replica {
         }
     }
 
-    async fn read(self: Arc<Self>, request: PartitionRequest) -> Result<PartitionResponse, PartitionError> {
+    async fn read(self: &Arc<Self>, request: &PartitionRequest) -> Result<PartitionResponse, PartitionError> {
         let Ok(_permit) = self.reads.try_acquire() else { return Err(PartitionError::Throttled) };
-        let consistent = match &request {
+        let consistent = match request {
             PartitionRequest::Get(get) => get.consistent,
             PartitionRequest::Query(query) => query.consistent,
             PartitionRequest::Scan(scan) => scan.consistent,
             PartitionRequest::Write(_) | PartitionRequest::BatchWrite(_) => true,
         };
+        if !consistent && !self.group.is_voter() {
+            // What it has not learnt yet it would call absent, however long ago it was written: that isn't staleness.
+            return Err(PartitionError::NotLeader { leader: None, term: 0 });
+        }
         if consistent && !cfg!(feature = "broken-follower-reads") {
             self.group.lead().await.map_err(read_error)?;
         }
-        let small = matches!(&request, PartitionRequest::Get(get) if get.keys.len() <= 4);
+        let small = matches!(request, PartitionRequest::Get(get) if get.keys.len() <= 4);
         if small {
             // A look-up or two: cheaper here than on another thread.
-            return self.partition.read(|| self.group.prefix(), &request);
+            return self.partition.read(|| self.group.prefix(), request);
         }
-        let this = self.clone();
+        let (this, request) = (self.clone(), request.clone());
         tokio::task::spawn_blocking(move || this.partition.read(|| this.group.prefix(), &request))
             .await
             .map_err(|e| PartitionError::NotApplied(format!("a read ended badly: {e}")))?
     }
 
-    async fn write_detached(
-        self: &Arc<Self>,
-        write: ItemWrite,
-        deadline: Instant,
-    ) -> Result<WriteDone, PartitionError> {
-        let this = self.clone();
-        tokio::spawn(async move { this.write(write, deadline).await })
-            .await
-            .map_err(|e| PartitionError::Unknown(format!("a write ended badly: {e}")))?
-    }
-
-    async fn write(self: Arc<Self>, write: ItemWrite, deadline: Instant) -> Result<WriteDone, PartitionError> {
-        let Ok(_permit) = self.writes.try_acquire() else { return Err(PartitionError::Throttled) };
+    /// From the proposal on a write goes on also when its caller has gone: latch and permit go with it.
+    async fn write(self: &Arc<Self>, write: &ItemWrite, deadline: Instant) -> Result<WriteDone, PartitionError> {
+        let Ok(permit) = self.writes.clone().try_acquire_owned() else { return Err(PartitionError::Throttled) };
         if !self.group.is_leader() {
             self.group.touch();
             let hint = self.group.leader();
             return Err(PartitionError::NotLeader { leader: hint.leader, term: hint.term });
         }
-        let key = self.partition.latch_key(&write)?;
+        let key = self.partition.latch_key(write)?;
         let keys = [key];
-        let _guard = match self.partition.latches().try_lock(&keys) {
-            Some(guard) => guard,
+        let latch = match self.partition.latches().try_lock(&keys) {
+            Some(latch) => latch,
             None => match tokio::time::timeout_at(deadline, self.partition.latches().lock(&keys)).await {
-                Ok(guard) => guard,
+                Ok(latch) => latch,
                 Err(_) => return Err(PartitionError::NotApplied("the item was busy until the deadline".to_owned())),
             },
         };
@@ -134,7 +131,7 @@ impl Replica {
                 lead
             }
         };
-        let evaluated = self.partition.evaluate(&self.group.prefix(), &write, self.clock.unix_ms());
+        let evaluated = self.partition.evaluate(&self.group.prefix(), write, self.clock.unix_ms());
         let (done, effects) = match evaluated {
             Ok(evaluated) => match evaluated.effects {
                 Some(effects) => (evaluated.done, effects),
@@ -154,26 +151,16 @@ impl Replica {
             }
             Err(e) => return Err(e),
         };
-        let command = self.partition.command(vec![effects]);
-        match self.group.propose(lead, command).await {
-            Ok(applied) => self
-                .partition
-                .answers(&applied, vec![(write.request_id, done)])
-                .pop()
-                .unwrap_or_else(|| Err(PartitionError::Unknown("no answer".to_owned()))),
-            Err(ProposeError::NotLeader(hint)) => {
-                self.forget(lead);
-                Err(PartitionError::NotLeader { leader: hint.leader, term: hint.term })
-            }
-            Err(ProposeError::Unknown(why)) => {
-                self.forget(lead);
-                Err(PartitionError::Unknown(why))
-            }
-            Err(ProposeError::Stopped(why)) => Err(PartitionError::Stopped(why)),
+        let evaluated = Evaluated { request_id: write.request_id, effects, done, lead, latch, permit };
+        if cfg!(feature = "broken-ack-before-quorum") {
+            let done = evaluated.done.clone();
+            tokio::spawn(Commits::commit(self, evaluated));
+            return Ok(done);
         }
+        Commits::commit(self, evaluated).await
     }
 
-    fn forget(&self, lead: Lead) {
+    pub(super) fn forget(&self, lead: Lead) {
         let mut known = self.lead.lock();
         if *known == Some(lead) {
             *known = None;

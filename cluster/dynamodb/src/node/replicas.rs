@@ -10,7 +10,7 @@ use breakwater_consensus::{Group, Groups, MemberStatus};
 use breakwater_meta::records::{LeaderRecord, leader_key, to_stored};
 use breakwater_meta::{MetaClient, Mirror, Op, Txn};
 use breakwater_transport::{Handler, Inbound, Kind, Refusal, Transport};
-use breakwater_types::{GroupId, NodeKind, NodeName, SharedClock};
+use breakwater_types::{Formats, GroupId, NodeKind, NodeName, SharedClock};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::RwLock;
@@ -25,6 +25,7 @@ pub struct Replicas {
     groups: Arc<Groups>,
     meta: MetaClient,
     clock: SharedClock,
+    formats: Arc<Formats>,
     replicas: RwLock<HashMap<GroupId, Arc<Replica>>>,
 }
 
@@ -54,9 +55,11 @@ impl Replicas {
         tables: Arc<Mirror>,
         nodes: Arc<Mirror>,
         clock: SharedClock,
+        formats: Arc<Formats>,
     ) -> Arc<Self> {
         let me = transport.name().clone();
-        let replicas = Arc::new(Replicas { me, groups, meta: meta.clone(), clock, replicas: RwLock::default() });
+        let replicas =
+            Arc::new(Replicas { me, groups, meta: meta.clone(), clock, formats, replicas: RwLock::default() });
         transport.register(Kind::Item, &[NodeKind::Control, NodeKind::Dynamo], Arc::new(Calls(replicas.clone())));
         tokio::spawn(repair::follow(Arc::downgrade(&replicas), tables.clone(), nodes, meta));
         tokio::spawn(replicas.clone().follow(tables));
@@ -80,6 +83,15 @@ impl Replicas {
             }
             None => format!("group {}", id.0),
         })
+    }
+
+    /// Answers a call for a replica of this node.
+    pub async fn answer(&self, group: GroupId, call: &PartitionCall, deadline: Instant) -> PartitionAnswer {
+        let replica = self.replicas.read().get(&group).cloned();
+        match replica {
+            None => Err(PartitionError::NotLeader { leader: None, term: 0 }),
+            Some(replica) => replica.answer(call, deadline).await,
+        }
     }
 
     async fn follow(self: Arc<Self>, tables: Arc<Mirror>) {
@@ -180,7 +192,7 @@ impl Replicas {
             TableStatus::Active | TableStatus::Deleting => BTreeMap::new(),
         };
         let group = self.groups.start(record.group, machine.clone(), founders).await.map_err(|e| e.to_string())?;
-        let partition = Partition::new(descriptor, machine, Replica::settings());
+        let partition = Partition::new(descriptor, machine, Replica::settings(), self.formats.clone());
         let replica = Replica::new(partition, group.clone(), self.clock.clone());
         tokio::spawn(report_stats(Arc::downgrade(&replica), self.meta.clone()));
         self.replicas.write().insert(record.group, replica);
@@ -295,15 +307,8 @@ struct Calls(Arc<Replicas>);
 impl Handler for Calls {
     fn handle(self: Arc<Self>, call: Inbound) -> BoxFuture<'static, Result<Bytes, (Refusal, String)>> {
         Box::pin(async move {
-            let replica = self.0.replicas.read().get(&GroupId(call.group)).cloned();
-            let answer: PartitionAnswer = match replica {
-                None => Err(PartitionError::NotLeader { leader: None, term: 0 }),
-                Some(replica) => {
-                    let request: PartitionCall =
-                        rpc::decode(&call.payload).map_err(|e| (Refusal::Malformed, e.to_string()))?;
-                    replica.answer(request, call.deadline).await
-                }
-            };
+            let request: PartitionCall = rpc::decode(&call.payload).map_err(|e| (Refusal::Malformed, e.to_string()))?;
+            let answer = self.0.answer(GroupId(call.group), &request, call.deadline).await;
             rpc::encode(&answer).map_err(|e| (Refusal::Failed, e.to_string()))
         })
     }

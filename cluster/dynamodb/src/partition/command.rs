@@ -2,19 +2,22 @@
 //!
 //! ```text
 //! format (1) | purge below (varint) | effects (varint) | effect…
-//! effect: flags (1) | request id (16) | hybrid time (8) | item version (varint) | item key (field)
+//! effect: flags (1) | request id (16) | hybrid time | item version (varint) | item key (field)
 //!         | bytes gained or lost (signed) | [stored item (field), unless removed]
 //!         | [length of the collection key (varint), with local indexes]
 //!         | [index changes (varint) | index change…, with local indexes] | remembered answer (field)
 //! index change: ordinal (1) | tag (1) | bytes gained or lost (signed) | index key (field) | [stored entry (field)]
 //! ```
+//! A hybrid time is 8 bytes in format 1, and in format 2 its difference to the one before it in the command (signed).
 //! Numbers are big-endian; a field is its length (varint) and its bytes. Final values only: nothing here is evaluated
 //! again, so replicas can't differ by a bug in an expression.
 
 use super::wire::{Malformed, Reader, put_field, put_signed, put_varint};
+use breakwater_types::formats::NEWEST;
 use bytes::Bytes;
 
-const FORMAT: u8 = 1;
+const FORMAT_1: u8 = 1;
+const FORMAT_2: u8 = 2;
 
 const KIND: u8 = 0b011;
 const INDEXED: u8 = 0b100;
@@ -118,8 +121,8 @@ pub enum EntryValue {
 }
 
 impl Effects {
-    /// The most that encoding adds to keys, values and answer.
-    fn encoded_length(&self) -> usize {
+    /// At least as many as encoding takes.
+    pub fn encoded_bytes_max(&self) -> usize {
         let indexes = self.indexed.iter().flat_map(|indexed| &indexed.entries);
         let indexes = indexes.map(|change| {
             32 + change.key.len()
@@ -132,10 +135,13 @@ impl Effects {
         72 + self.key.len() + self.change.value().map_or(0, Bytes::len) + self.answer.len() + indexes.sum::<usize>()
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, format: u8, hlc_before: u64, out: &mut Vec<u8>) {
         out.push(self.change.kind() as u8 | if self.indexed.is_some() { INDEXED } else { 0 });
         out.extend_from_slice(&self.request_id.to_be_bytes());
-        out.extend_from_slice(&self.hlc.to_be_bytes());
+        match format {
+            FORMAT_1 => out.extend_from_slice(&self.hlc.to_be_bytes()),
+            _ => put_signed(out, self.hlc.wrapping_sub(hlc_before) as i64),
+        }
         put_varint(out, self.item_version);
         put_field(out, &self.key);
         put_signed(out, self.bytes_delta);
@@ -152,14 +158,17 @@ impl Effects {
         put_field(out, &self.answer);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    fn decode(format: u8, hlc_before: u64, reader: &mut Reader) -> Result<Self, Malformed> {
         let flags = reader.byte()?;
         let kind = ChangeKind::from_stored(flags & KIND);
         let Some(kind) = kind.filter(|_| flags & !(KIND | INDEXED) == 0) else {
             return Err(format!("unknown flags {flags:#x}"));
         };
         let request_id = reader.u128()?;
-        let hlc = reader.u64()?;
+        let hlc = match format {
+            FORMAT_1 => reader.u64()?,
+            _ => hlc_before.wrapping_add(reader.signed()? as u64),
+        };
         let item_version = reader.varint()?;
         let key = reader.field()?;
         let bytes_delta = reader.signed()?;
@@ -221,13 +230,17 @@ impl IndexChange {
 }
 
 impl Command {
-    pub fn encode(&self) -> Bytes {
-        let mut out = Vec::with_capacity(24 + self.effects.iter().map(Effects::encoded_length).sum::<usize>());
-        out.push(FORMAT);
+    /// In the cluster's active format.
+    pub fn encode(&self, active: u32) -> Bytes {
+        let format = if active >= 2 { FORMAT_2 } else { FORMAT_1 };
+        let mut out = Vec::with_capacity(24 + self.effects.iter().map(Effects::encoded_bytes_max).sum::<usize>());
+        out.push(format);
         put_varint(&mut out, self.purge_below);
         put_varint(&mut out, self.effects.len() as u64);
+        let mut hlc = 0;
         for effects in &self.effects {
-            effects.encode(&mut out);
+            effects.encode(format, hlc, &mut out);
+            hlc = effects.hlc;
         }
         Bytes::from(out)
     }
@@ -235,15 +248,16 @@ impl Command {
     /// Total; what it returns shares the command's memory.
     pub fn decode(bytes: &Bytes) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes.clone());
-        match reader.byte()? {
-            FORMAT => {}
-            other => return Err(format!("command of format {other}, we know {FORMAT}")),
+        let format = reader.byte()?;
+        if format < FORMAT_1 || u32::from(format) > NEWEST {
+            return Err(format!("command of format {format}, we know {FORMAT_1} to {NEWEST}"));
         }
         let purge_below = reader.varint()?;
-        let count = reader.count(28)?;
-        let mut effects = Vec::with_capacity(count);
+        let count = reader.count(21)?;
+        let mut effects: Vec<Effects> = Vec::with_capacity(count);
         for _ in 0..count {
-            effects.push(Effects::decode(&mut reader)?);
+            let hlc_before = effects.last().map_or(0, |effects| effects.hlc);
+            effects.push(Effects::decode(format, hlc_before, &mut reader)?);
         }
         reader.end()?;
         Ok(Command { purge_below, effects })
@@ -298,21 +312,22 @@ mod tests {
         #[test]
         fn commands_read_back(purge_below: u64, effects in vec(effects(), 0..5)) {
             let command = Command { purge_below, effects };
-            let bytes = command.encode();
-            prop_assert_eq!(Command::decode(&bytes).unwrap(), command);
+            for active in 1..=NEWEST {
+                prop_assert_eq!(&Command::decode(&command.encode(active)).unwrap(), &command);
+            }
         }
 
         #[test]
-        fn any_bytes_are_a_command_or_an_error(mut bytes in vec(any::<u8>(), 0..200), known: bool) {
-            if known && !bytes.is_empty() {
-                bytes[0] = FORMAT;
+        fn any_bytes_are_a_command_or_an_error(mut bytes in vec(any::<u8>(), 0..200), format in 0u8..4) {
+            if !bytes.is_empty() {
+                bytes[0] = format;
             }
             let _ = Command::decode(&Bytes::from(bytes));
         }
 
         #[test]
-        fn a_cut_command_is_refused(effects in vec(effects(), 1..3), cut: prop::sample::Index) {
-            let bytes = Command { purge_below: 1, effects }.encode();
+        fn a_cut_command_is_refused(effects in vec(effects(), 1..3), format in 1..=NEWEST, cut: prop::sample::Index) {
+            let bytes = Command { purge_below: 1, effects }.encode(format);
             prop_assert!(Command::decode(&bytes.slice(..cut.index(bytes.len()))).is_err());
         }
     }

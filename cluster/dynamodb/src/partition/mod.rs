@@ -44,6 +44,7 @@ use crate::rpc::{PartitionDescriptor, PartitionError, WriteDone};
 use breakwater_items::key::{self, PrimaryKey};
 use breakwater_items::schema::TableSchema;
 use breakwater_storage::StorageError;
+use breakwater_types::Formats;
 use bytes::Bytes;
 use command::{Command, Effects};
 use std::sync::Arc;
@@ -67,12 +68,18 @@ pub struct Partition {
     machine: Arc<Machine>,
     latches: Latches,
     settings: Settings,
+    formats: Arc<Formats>,
 }
 
 impl Partition {
     /// The machine is the one that the group applies to.
-    pub fn new(descriptor: PartitionDescriptor, machine: Arc<Machine>, settings: Settings) -> Self {
-        Partition { descriptor, machine, latches: Latches::new(), settings }
+    pub fn new(
+        descriptor: PartitionDescriptor,
+        machine: Arc<Machine>,
+        settings: Settings,
+        formats: Arc<Formats>,
+    ) -> Self {
+        Partition { descriptor, machine, latches: Latches::new(), settings, formats }
     }
 
     pub fn descriptor(&self) -> &PartitionDescriptor {
@@ -104,7 +111,7 @@ impl Partition {
     /// guard, so that none stands here twice.
     pub fn command(&self, effects: Vec<Effects>) -> Bytes {
         let purge_below = self.machine.purge_below(&self.settings.retention);
-        Command { purge_below, effects }.encode()
+        Command { purge_below, effects }.encode(self.formats.active())
     }
 
     /// Corrects the answers of a command's writes by what its applying said: `done` are [`Evaluated::done`] of the

@@ -129,7 +129,15 @@ impl Region {
             let meta = client(member);
             let mirror = Mirror::start(meta.clone(), tables::ALL.to_vec());
             let nodes = Mirror::start(meta.clone(), NODES.to_vec());
-            Replicas::start(member.groups.clone(), &member.transport, meta, mirror, nodes, clock.clone());
+            Replicas::start(
+                member.groups.clone(),
+                &member.transport,
+                meta,
+                mirror,
+                nodes,
+                clock.clone(),
+                Arc::default(),
+            );
         }
         let scope = Arc::new(Scope::new(AccountId::new("111122223333")?, RegionName::new("us-east-1")?));
         let settings = FrontSettings {

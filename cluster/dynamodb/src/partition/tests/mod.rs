@@ -139,7 +139,7 @@ impl Replica {
     ) -> Self {
         let machine = Arc::new(Machine::new(Arc::new(engine.clone()), clock.clone()));
         machine.open(&engine, &prefix).unwrap();
-        let partition = Partition::new(descriptor, machine, settings);
+        let partition = Partition::new(descriptor, machine, settings, Arc::default());
         let mut replica = Replica { engine, prefix, partition, log, clock };
         replica.apply_log();
         replica
