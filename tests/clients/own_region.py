@@ -94,6 +94,12 @@ class OwnRegion:
             config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
         )
 
+    def front_of(self, host):
+        """The front door of one data node."""
+        settings = (self.root / self.name / "hosts" / host / "node.toml").read_text()
+        address = next(line for line in settings.splitlines() if line.startswith("address = ")).split('"')[1]
+        return f"http://{address}:{DYNAMODB}"
+
     def groups(self):
         """What the leader of each group says of it, by the group's description."""
         groups = {}
