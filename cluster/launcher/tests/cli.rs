@@ -155,6 +155,10 @@ fn a_kill_ends_what_the_agent_has_just_started_too() {
     };
     let (killed, other) = (child("dynamo-node-b1"), child("dynamo-node-a1"));
     assert!(runs(killed) && runs(other));
+    let alone = child("dynamo-node-c1");
+    assert!(machine.run(&["chaos", "kill-agent", "dynamo-node-c1"]).status.success());
+    assert!(runs(alone), "a node outlives its agent");
+    assert!(Command::new("kill").args(["-9", &alone.to_string()]).status().unwrap().success());
     assert!(machine.run(&["chaos", "kill", "dynamo-node-b1"]).status.success());
     assert!(!runs(killed));
     assert!(runs(other));
