@@ -86,6 +86,11 @@ impl Router {
         };
     }
 
+    /// The groups whose leaders it has learnt of.
+    pub fn learnt(&self) -> Vec<GroupId> {
+        self.learnt.read().keys().copied().collect()
+    }
+
     /// Lets go of what was learnt of groups that are gone.
     pub fn retain(&self, is_there: impl Fn(GroupId) -> bool) {
         self.learnt.write().retain(|group, _| is_there(*group));

@@ -37,6 +37,30 @@ pub(crate) struct KnownHost {
     pub(crate) plan: HostPlan,
     /// SHA-256 of the join token, hex.
     pub(crate) token_sha256: String,
+    /// How often the host was replaced: the enrolment key of one before counts for nothing.
+    #[serde(default)]
+    pub(crate) replaced: u32,
+}
+
+impl KnownHost {
+    /// The name under which its enrolment key is kept.
+    pub(crate) fn enrolled_as(&self) -> String {
+        match self.replaced {
+            0 => self.plan.name.to_string(),
+            n => format!("{}/{n}", self.plan.name),
+        }
+    }
+}
+
+pub(crate) const HOSTS: &str = "hosts.json";
+
+pub(crate) fn read_hosts(path: &Path) -> Result<Vec<KnownHost>, IdentityError> {
+    let text = fs::read(path).map_err(file_error(path))?;
+    serde_json::from_slice(&text).map_err(|e| IdentityError::Certificate(format!("{}: {e}", path.display())))
+}
+
+fn hosts_json(hosts: &[KnownHost]) -> Result<Vec<u8>, IdentityError> {
+    serde_json::to_vec_pretty(hosts).map_err(|e| IdentityError::Certificate(e.to_string()))
 }
 
 pub fn identity_dir(root: &Path, host: &NodeName) -> PathBuf {
@@ -105,6 +129,44 @@ pub(crate) fn token_hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.trim().as_bytes()))
 }
 
+/// A one-time token for the host of this folder.
+fn new_token(dir: &Path) -> Result<Zeroizing<String>, IdentityError> {
+    let token: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
+    let token = Zeroizing::new(hex::encode(&token[..]));
+    write_secret(&dir.join("join-token"), token.as_bytes())?;
+    Ok(token)
+}
+
+/// Makes the identity folder of a new machine that takes a host's place: with a join token of its own. What the old
+/// machine had, its enrolment key too, counts for nothing any more; its certificate does until it ends.
+pub fn replace_host(root: &Path, host: &NodeName) -> Result<(), IdentityError> {
+    let all = root.join("hosts");
+    let mut controls = Vec::new();
+    for entry in fs::read_dir(&all).map_err(file_error(&all))? {
+        let dir = entry.map_err(file_error(&all))?.path().join("identity");
+        if dir.join(HOSTS).exists() {
+            controls.push(dir);
+        }
+    }
+    let control = controls.first().ok_or_else(|| IdentityError::Refused("no control host is here".to_owned()))?;
+    let mut known = read_hosts(&control.join(HOSTS))?;
+    let Some(entry) = known.iter_mut().find(|k| k.plan.name == *host) else {
+        return Err(IdentityError::Refused(format!("{host} has no join token: only hosts that join can be replaced")));
+    };
+    let dir = identity_dir(root, host);
+    if dir.exists() {
+        fs::remove_dir_all(&dir).map_err(file_error(&dir))?;
+    }
+    fs::create_dir_all(&dir).map_err(file_error(&dir))?;
+    for file in ["ca.pem", "dev.key"] {
+        write_secret(&dir.join(file), &read_secret(&control.join(file))?)?;
+    }
+    entry.token_sha256 = token_hash(&new_token(&dir)?);
+    entry.replaced += 1;
+    let known = hosts_json(&known)?;
+    controls.iter().try_for_each(|dir| write_secret(&dir.join(HOSTS), &known))
+}
+
 /// Makes the CA, the development root key and a join token for every host that joins. Refuses where it was done.
 pub fn init(root: &Path, region: &Region, hosts: &[HostPlan], clock: SharedClock) -> Result<(), IdentityError> {
     let mark = root.join("initialised");
@@ -124,18 +186,16 @@ pub fn init(root: &Path, region: &Region, hosts: &[HostPlan], clock: SharedClock
             NodeKind::Edge | NodeKind::Agent | NodeKind::Operator => continue,
             NodeKind::Dynamo | NodeKind::Dax | NodeKind::Cache | NodeKind::Sql | NodeKind::Kms => {
                 write_secret(&dir.join("dev.key"), &dev_key[..])?;
-                let token: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-                let token = Zeroizing::new(hex::encode(&token[..]));
-                write_secret(&dir.join("join-token"), token.as_bytes())?;
-                known.push(KnownHost { plan: host.clone(), token_sha256: token_hash(&token) });
+                let token = new_token(&dir)?;
+                known.push(KnownHost { plan: host.clone(), token_sha256: token_hash(&token), replaced: 0 });
             }
         }
     }
-    let known = serde_json::to_vec_pretty(&known).map_err(|e| IdentityError::Certificate(e.to_string()))?;
+    let known = hosts_json(&known)?;
     for host in hosts.iter().filter(|h| h.kind == NodeKind::Control) {
         let dir = identity_dir(root, &host.name);
         write_secret(&dir.join("ca.key.sealed"), &sealed)?;
-        write_secret(&dir.join("hosts.json"), &known)?;
+        write_secret(&dir.join(HOSTS), &known)?;
     }
     write_secret(&mark, b"")
 }

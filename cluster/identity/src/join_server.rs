@@ -3,7 +3,7 @@
 use crate::IdentityError;
 use crate::ca::Ca;
 use crate::credentials::Credentials;
-use crate::files::{KnownHost, file_error, token_hash};
+use crate::files::{HOSTS, KnownHost, read_hosts, token_hash};
 use crate::grpc::incoming_unverified;
 use crate::name::PeerIdentity;
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
@@ -13,7 +13,7 @@ use breakwater_proto::join::{CertificateReply, ChallengeReply, ChallengeRequest,
 use breakwater_types::Region;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
@@ -42,7 +42,8 @@ pub trait Ledger: Send + Sync + 'static {
 pub struct JoinService {
     ca: Arc<Ca>,
     region: Region,
-    hosts: Vec<KnownHost>,
+    /// Read at each call: hosts are replaced while this runs.
+    hosts: PathBuf,
     ledger: Arc<dyn Ledger>,
     nonces: Mutex<VecDeque<([u8; 32], Instant)>>,
 }
@@ -50,10 +51,8 @@ pub struct JoinService {
 impl JoinService {
     /// `dir` is the control node's identity folder.
     pub fn new(dir: &Path, region: Region, ca: Arc<Ca>, ledger: Arc<dyn Ledger>) -> Result<Self, IdentityError> {
-        let path = dir.join("hosts.json");
-        let text = std::fs::read(&path).map_err(file_error(&path))?;
-        let hosts = serde_json::from_slice(&text)
-            .map_err(|e| IdentityError::Certificate(format!("{}: {e}", path.display())))?;
+        let hosts = dir.join(HOSTS);
+        read_hosts(&hosts)?;
         Ok(JoinService { ca, region, hosts, ledger, nonces: Mutex::default() })
     }
 
@@ -72,9 +71,13 @@ impl JoinService {
             .map_err(|e| IdentityError::Unreachable(e.to_string()))
     }
 
-    fn known(&self, host: &str) -> Result<&KnownHost, Status> {
-        self.hosts
-            .iter()
+    fn known(&self, host: &str) -> Result<KnownHost, Status> {
+        let hosts = read_hosts(&self.hosts).map_err(|e| {
+            tracing::error!(error = %e, "the hosts can't be read");
+            Status::unavailable("the hosts can't be read")
+        })?;
+        hosts
+            .into_iter()
             .find(|h| h.plan.name.as_str() == host)
             .ok_or_else(|| Status::permission_denied("the host isn't known, or its proof is wrong"))
     }
@@ -122,8 +125,8 @@ impl Join for JoinService {
         if request.enrolment_key.len() != 32 {
             return Err(Status::invalid_argument("not an Ed25519 key"));
         }
-        self.ledger.enrol(&request.host, &request.enrolment_key).await.map_err(ledger_status)?;
-        self.sign(host, &request.csr_pem)
+        self.ledger.enrol(&host.enrolled_as(), &request.enrolment_key).await.map_err(ledger_status)?;
+        self.sign(&host, &request.csr_pem)
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<CertificateReply>, Status> {
@@ -139,11 +142,11 @@ impl Join for JoinService {
             // Perhaps made by another control node: the caller asks again.
             return Err(Status::unavailable("the challenge isn't known here"));
         }
-        let key = self.ledger.enrolment_key(&request.host).await.map_err(ledger_status)?;
+        let key = self.ledger.enrolment_key(&host.enrolled_as()).await.map_err(ledger_status)?;
         let key = key.ok_or_else(|| Status::permission_denied("the host has not enrolled"))?;
         UnparsedPublicKey::new(&ED25519, key)
             .verify(&[&request.nonce[..], request.csr_pem.as_bytes()].concat(), &request.signature)
             .map_err(|_| Status::permission_denied("the host isn't known, or its proof is wrong"))?;
-        self.sign(host, &request.csr_pem)
+        self.sign(&host, &request.csr_pem)
     }
 }

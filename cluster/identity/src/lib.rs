@@ -23,7 +23,7 @@ mod name;
 
 pub use ca::{CERTIFICATE_LIFE_S, Ca, new_request};
 pub use credentials::Credentials;
-pub use files::{HostPlan, identity_dir, init};
+pub use files::{HostPlan, identity_dir, init, replace_host};
 pub use grpc::{Verified, authorize, channel, incoming, incoming_unverified, peer};
 pub use join::{Joining, load_ca};
 pub use join_server::{JoinService, Ledger, LedgerError};

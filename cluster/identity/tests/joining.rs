@@ -2,7 +2,7 @@
 
 use breakwater_identity::{
     CERTIFICATE_LIFE_S, Credentials, HostPlan, IdentityError, JoinService, Joining, Ledger, LedgerError, PeerIdentity,
-    identity_dir, init, load_ca, new_request,
+    identity_dir, init, load_ca, new_request, replace_host,
 };
 use breakwater_net::Listener;
 use breakwater_proto::join::join_server::Join;
@@ -245,6 +245,34 @@ async fn after_90_days_off_a_host_gets_a_certificate_by_its_enrolment_key_and_af
     let (address, _running) = place.control().await;
     let back = soon(place.joining("dynamo-node-a1", Some(address)).credentials()).await;
     assert!(back.not_after_s() - place.clock.unix_s() <= CERTIFICATE_LIFE_S);
+}
+
+#[tokio::test]
+async fn a_new_machine_joins_in_a_hosts_place_and_the_old_one_gets_no_certificate_any_more() {
+    let place = Place::new();
+    let (address, _running) = place.control().await;
+    soon(place.joining("dynamo-node-a1", Some(address)).credentials()).await;
+    // What somebody has who took the old machine home.
+    let old = place.root.join("old");
+    std::fs::create_dir_all(&old).unwrap();
+    for file in ["ca.pem", "enrolment.key"] {
+        std::fs::copy(place.dir("dynamo-node-a1").join(file), old.join(file)).unwrap();
+    }
+    replace_host(&place.root, &name("dynamo-node-a1")).unwrap();
+    let old = Joining { dir: old, ..place.joining("dynamo-node-a1", Some(address)) };
+    assert!(matches!(refusal(old.clone()).await, IdentityError::Refused(_)), "before the new one has joined");
+    soon(place.joining("dynamo-node-a1", Some(address)).credentials()).await;
+    assert!(matches!(refusal(old).await, IdentityError::Refused(_)), "and after it");
+    // The new one renews by its own key, and can be replaced again.
+    place.clock.advance_ms(90 * DAY_MS);
+    let (address, _running) = place.control().await;
+    soon(place.joining("dynamo-node-a1", Some(address)).credentials()).await;
+    replace_host(&place.root, &name("dynamo-node-a1")).unwrap();
+    soon(place.joining("dynamo-node-a1", Some(address)).credentials()).await;
+    for host in ["control-node-a1", "edge", "dynamo-node-z9"] {
+        assert!(replace_host(&place.root, &name(host)).is_err(), "{host}");
+    }
+    assert!(place.dir("control-node-a1").join("ca.key.sealed").exists());
 }
 
 #[tokio::test]

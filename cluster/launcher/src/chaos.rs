@@ -25,10 +25,12 @@ pub enum Action {
     Heal,
     /// The host dies and loses all that it stored; its identity stays.
     Wipe,
+    /// A new machine stands in the host's place: nothing of the old one is left, not even its identity.
+    Replace,
 }
 
 impl Action {
-    pub const ALL: [Action; 12] = [
+    pub const ALL: [Action; 13] = [
         Action::Kill,
         Action::KillNode,
         Action::KillAgent,
@@ -41,6 +43,7 @@ impl Action {
         Action::Isolate,
         Action::Heal,
         Action::Wipe,
+        Action::Replace,
     ];
 
     pub fn word(self) -> &'static str {
@@ -57,6 +60,7 @@ impl Action {
             Action::Isolate => "isolate",
             Action::Heal => "heal",
             Action::Wipe => "wipe",
+            Action::Replace => "replace",
         }
     }
 
@@ -67,7 +71,7 @@ impl Action {
     /// What undoes it.
     pub fn undo(self) -> Option<Action> {
         match self {
-            Action::Kill | Action::KillAgent | Action::Stop | Action::Wipe => Some(Action::Start),
+            Action::Kill | Action::KillAgent | Action::Stop | Action::Wipe | Action::Replace => Some(Action::Start),
             Action::Pause => Some(Action::Resume),
             Action::Cut | Action::Isolate => Some(Action::Heal),
             // A node alone is started again by its agent.
@@ -137,6 +141,14 @@ pub fn act(region: &Region, action: Action, hosts: &[&Host]) -> Result<()> {
         Action::Wipe => {
             region.driver.kill(host)?;
             region.driver.wipe(host)
+        }
+        Action::Replace => {
+            if host.kind != NodeKind::Dynamo {
+                bail!("{}: only hosts that join with a token can be replaced", host.name);
+            }
+            region.driver.kill(host)?;
+            region.driver.wipe(host)?;
+            Ok(breakwater_identity::replace_host(&region.root, &host.name)?)
         }
     })
 }

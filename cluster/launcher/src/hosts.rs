@@ -14,6 +14,9 @@ pub const DYNAMODB_PORT: u16 = 8000;
 pub const METRICS_PORT: u16 = 9400;
 pub const AGENT_PORT: u16 = 9401;
 
+/// The first of the networks of regions that aren't called "breakwater".
+pub const NETWORKS: u8 = 100;
+
 /// What a person may choose; kept in `<root>/region.json` from the first start on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -42,7 +45,7 @@ impl Settings {
             region,
             account,
             port_offset: 0,
-            network: if name == "breakwater" { 77 } else { (hash % 150) as u8 + 100 },
+            network: if name == "breakwater" { 77 } else { (hash % 150) as u8 + NETWORKS },
             dynamo_nodes_per_zone: 1,
             partitions_min: 1,
             engine: "fjall".to_owned(),

@@ -66,10 +66,11 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
-    /// Breaks something: kill, kill-node, kill-agent, stop, start, pause, resume, restart, cut, isolate, heal, wipe.
+    /// Breaks something: kill, kill-node, kill-agent, stop, start, pause, resume, restart, cut, isolate, heal, wipe,
+    /// replace.
     Chaos {
-        /// kill (a host's node and agent), kill-node, kill-agent, stop (in order), start, pause, resume, restart, cut, isolate (cut from the
-        /// other hosts, but not from clients), heal, wipe, or random.
+        /// kill (a host's node and agent), kill-node, kill-agent, stop, start, pause, resume, restart, cut, isolate (cut from the
+        /// other hosts, but not from clients), heal, wipe, replace, or random.
         action: String,
         /// A zone (az-b), host (dynamo-node-b1), kind (control-node), meta-leader, dynamodb-leader:TABLE, or all.
         #[arg(required_unless_present = "seed")]

@@ -108,8 +108,9 @@ impl Processes {
             files.iter().flat_map(of).collect()
         };
         let pids = named();
-        let with_agents = files.contains(&AGENT_PID);
-        let groups: Vec<u32> = match with_agents {
+        // An agent that dies alone leaves its node running.
+        let whole_hosts = files.contains(&AGENT_PID) && files.contains(&NODE_PID);
+        let groups: Vec<u32> = match whole_hosts {
             true => hosts.iter().filter_map(|host| self.group(host, &self.pids(host))).collect(),
             false => Vec::new(),
         };
@@ -118,14 +119,16 @@ impl Processes {
         }
         // An agent may have started a node just before it died, whose pid nobody has noted yet.
         let deadline = Instant::now() + Duration::from_secs(5);
+        let mut all_gone = true;
         while let Some(group) = groups.iter().find(|group| !group_members(**group).is_empty()) {
             send_group(*group, Signal::KILL)?;
             if Instant::now() > deadline {
+                all_gone = false;
                 break;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        if !wait_gone(&pids, Duration::from_secs(5)) {
+        if !wait_gone(&pids, Duration::from_secs(5)) || !all_gone {
             let names: Vec<&str> = hosts.iter().map(|h| h.name.as_str()).collect();
             bail!("{} could not be killed", names.join(", "));
         }

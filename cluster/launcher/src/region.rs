@@ -1,6 +1,6 @@
 //! A region on this machine.
 
-use crate::hosts::{DYNAMODB_PORT, FRONT_PORT, Host, METRICS_PORT, Place, Settings, hosts};
+use crate::hosts::{DYNAMODB_PORT, FRONT_PORT, Host, METRICS_PORT, NETWORKS, Place, Settings, hosts};
 use crate::processes::Processes;
 use crate::{Containers, pages, profile};
 use anyhow::{Context, Result, bail};
@@ -10,7 +10,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -116,6 +116,17 @@ pub fn initialise(root: &Path, settings: &Settings, hosts: &[Host]) -> Result<()
     Ok(())
 }
 
+/// This network, or the next one where no other region of this machine has its hosts: the other's would answer for
+/// ours. Names of two regions may come to the same one.
+fn free_network(preferred: u8) -> u8 {
+    let is_free = |network: &u8| {
+        let edge = std::net::Ipv4Addr::new(127, *network, 0, 1);
+        TcpListener::bind((edge, METRICS_PORT)).is_ok()
+    };
+    let others = (NETWORKS..=249).filter(|n| *n > preferred).chain(NETWORKS..preferred);
+    std::iter::once(preferred).chain(others).find(is_free).unwrap_or(preferred)
+}
+
 impl Region {
     /// The settings of the first start stay: `settings` counts only where there are none.
     pub fn open(root: PathBuf, settings: Settings, binaries: PathBuf, docker: bool) -> Result<Self> {
@@ -128,7 +139,8 @@ impl Region {
         let file = root.join("region.json");
         let settings = match fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text).with_context(|| file.display().to_string())?,
-            Err(_) => settings,
+            Err(_) if docker => settings,
+            Err(_) => Settings { network: free_network(settings.network), ..settings },
         };
         let hosts = hosts(&settings, if docker { Place::Containers } else { Place::Processes })?;
         let driver: Box<dyn Driver> = if docker {
@@ -256,6 +268,15 @@ pub fn initialise_for_containers(root: &Path, settings: &Settings, host_dir: &Pa
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_regions_never_share_their_addresses() {
+        let free = free_network(150);
+        let _taken = TcpListener::bind((std::net::Ipv4Addr::new(127, free, 0, 1), METRICS_PORT)).unwrap();
+        let other = free_network(free);
+        assert_ne!(other, free);
+        assert!(other >= NETWORKS);
+    }
 
     #[test]
     fn a_fault_plan_among_the_settings_keeps_its_semicolons() {

@@ -141,6 +141,67 @@ fn up_again_starts_only_what_was_killed_and_keeps_the_secrets() {
     assert_eq!(std::fs::read(&credentials).unwrap(), secret);
 }
 
+/// The node's pid isn't noted yet when its agent is killed: it must not stay behind, and fight over its files later.
+#[test]
+fn a_kill_ends_what_the_agent_has_just_started_too() {
+    let machine = Machine::new("group");
+    let child =
+        "sleep 600 & echo $! > \"$(dirname \"$2\")/run/child\"; env > \"$(dirname \"$2\")/run/env\"; exec sleep 600";
+    write_program(&machine.dir.join("bin/host-agent"), child);
+    let up = machine.up(|_| {}, "breakwater");
+    drop(up);
+    let child = |host: &str| -> u32 {
+        std::fs::read_to_string(machine.host("breakwater", host).join("run/child")).unwrap().trim().parse().unwrap()
+    };
+    let (killed, other) = (child("dynamo-node-b1"), child("dynamo-node-a1"));
+    assert!(runs(killed) && runs(other));
+    let alone = child("dynamo-node-c1");
+    assert!(machine.run(&["chaos", "kill-agent", "dynamo-node-c1"]).status.success());
+    assert!(runs(alone), "a node outlives its agent");
+    assert!(Command::new("kill").args(["-9", &alone.to_string()]).status().unwrap().success());
+    assert!(machine.run(&["chaos", "kill", "dynamo-node-b1"]).status.success());
+    assert!(!runs(killed));
+    assert!(runs(other));
+    assert!(machine.run(&["chaos", "kill", "all"]).status.success());
+    assert!(!runs(other));
+}
+
+#[test]
+fn a_wiped_host_is_down_and_has_lost_its_data_but_not_its_identity() {
+    let machine = Machine::new("wiped");
+    let up = machine.up(|_| {}, "breakwater");
+    drop(up);
+    let host = machine.host("breakwater", "dynamo-node-b1");
+    let other = machine.host("breakwater", "dynamo-node-a1");
+    for host in [&host, &other] {
+        std::fs::create_dir_all(host.join("data/log")).unwrap();
+        std::fs::write(host.join("data/log/1"), "x").unwrap();
+    }
+    let identity = std::fs::read(host.join("identity/ca.pem")).unwrap();
+    let done = machine.run(&["chaos", "wipe", "dynamo-node-b1"]);
+    assert!(done.status.success(), "{done:?}");
+    assert!(!host.join("data").exists() && other.join("data/log/1").exists());
+    assert_eq!(std::fs::read(host.join("identity/ca.pem")).unwrap(), identity);
+    assert_eq!(machine.agents("breakwater").into_iter().filter(|pid| runs(*pid)).count(), 6);
+    // Once more, with nothing left.
+    assert!(machine.run(&["chaos", "wipe", "dynamo-node-b1"]).status.success());
+}
+
+#[test]
+fn a_containers_disk_is_wiped_from_inside_a_container() {
+    let machine = Machine::new("wiped-container");
+    let log = machine.dir.join("docker.log");
+    let answer = "case \"$*\" in *State.Running*) echo false;; *Config.Image*) echo the-image;; esac";
+    write_program(&machine.dir.join("bin/docker"), &format!("echo \"$@\" >> {}; {answer}", log.display()));
+    let done = machine.run(&["--docker", "chaos", "wipe", "dynamo-node-b1"]);
+    assert!(done.status.success(), "{done:?}");
+    let asked = std::fs::read_to_string(&log).unwrap();
+    let run = asked.lines().find(|line| line.starts_with("run ")).unwrap();
+    assert!(run.contains("--volumes-from breakwater-dynamo-node-b1 ") && run.contains(" the-image "), "{run}");
+    assert!(run.contains("rm -rf /var/lib/breakwater/data"), "{run}");
+    assert!(!asked.contains("kill"), "it wasn't running: {asked}");
+}
+
 #[test]
 fn no_secret_is_among_arguments_settings_or_logs() {
     let machine = Machine::new("secrets");

@@ -103,7 +103,7 @@ impl MetaService {
                 Err(e) => Self::not_leading(e),
             },
             // A replica that only learns may know nothing yet, and what it doesn't know would be taken for deleted.
-            Request::List { .. } | Request::ListPage { .. } if !self.group.is_voter() => {
+            Request::List { .. } | Request::ListPage { .. } | Request::Watch { .. } if !self.group.is_voter() => {
                 Response::Busy("this node doesn't have the control store yet".to_owned())
             }
             Request::ListPage { prefix, start } => {

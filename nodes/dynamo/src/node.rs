@@ -162,8 +162,6 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     Ok(Running { groups, server, stop })
 }
 
-/// Tells the control store who and where this node is. It must know before replicas start, unless it was told the same
-/// before: then nobody waits for it.
 /// Refused where the region has moved on to a format that this build doesn't read. A node that has run before starts
 /// on what it kept, and declares itself when the control store is there.
 async fn follow_formats(
@@ -198,6 +196,8 @@ async fn follow_formats(
     Ok(active)
 }
 
+/// Tells the control store who and where this node is. It must know before replicas start, unless it was told the same
+/// before: then nobody waits for it.
 async fn register(record: NodeRecord, nodes: Arc<Mirror>, meta: MetaClient) -> Result<()> {
     let key = records::node_key(&record.name);
     let value = records::to_stored(&record).map_err(anyhow::Error::msg)?;

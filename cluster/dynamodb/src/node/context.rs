@@ -118,6 +118,11 @@ impl Context {
         self.leaders.changed()
     }
 
+    /// How many tables' records are kept decoded.
+    pub fn decoded_tables(&self) -> usize {
+        self.decoded.read().len()
+    }
+
     /// Lets go of what was learnt of tables and groups that are gone.
     fn forget_gone(&self) {
         self.decoded.write().retain(|key, _| self.tables.get(key).is_some());

@@ -87,6 +87,10 @@ impl Replica {
             PartitionRequest::Scan(scan) => scan.consistent,
             PartitionRequest::Write(_) | PartitionRequest::BatchWrite(_) => true,
         };
+        if !consistent && !self.group.is_voter() {
+            // What it has not learnt yet it would call absent, however long ago it was written: that isn't staleness.
+            return Err(PartitionError::NotLeader { leader: None, term: 0 });
+        }
         if consistent && !cfg!(feature = "broken-follower-reads") {
             self.group.lead().await.map_err(read_error)?;
         }

@@ -77,6 +77,11 @@ async fn member(
 impl Region {
     /// `partitions_min`: of every table.
     pub async fn start(partitions_min: u32) -> Result<Region> {
+        Self::start_with_leftovers(partitions_min, &[]).await
+    }
+
+    /// Every data node has stored something of these groups before.
+    pub async fn start_with_leftovers(partitions_min: u32, leftovers: &[GroupId]) -> Result<Region> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("breakwater-region-{}-{number}", std::process::id()));
@@ -109,6 +114,18 @@ impl Region {
         meta.txn(txn, patience()).await?;
 
         for member in &data {
+            for id in leftovers {
+                let machine = Arc::new(MetaMachine::default());
+                let alone = BTreeMap::from([(member.record.raft_id, member.record.name.clone())]);
+                let group = member.groups.start(*id, machine, alone).await?;
+                let until = patience();
+                while group.lead().await.is_err() {
+                    anyhow::ensure!(Instant::now() < until, "{id} is led by nobody");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                member.groups.stop(*id).await;
+            }
+            anyhow::ensure!(member.groups.stored()?.iter().eq(leftovers), "what is stored isn't found");
             let meta = client(member);
             let mirror = Mirror::start(meta.clone(), tables::ALL.to_vec());
             let nodes = Mirror::start(meta.clone(), NODES.to_vec());
@@ -212,6 +229,47 @@ impl Region {
         while self.ask("DescribeTable", serde_json::json!({"TableName": table})).await.is_ok() {
             assert!(Instant::now() < until, "{table} doesn't go");
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Until the data nodes lead so many groups.
+    pub async fn until_led(&self, counts: &[usize]) {
+        let until = patience() + PATIENCE;
+        loop {
+            let led = |groups: &Arc<Groups>| groups.all().iter().filter(|group| group.is_leader()).count();
+            let led: Vec<usize> = self.groups[1..].iter().map(led).collect();
+            if led == counts {
+                return;
+            }
+            assert!(Instant::now() < until, "leaders stay as {led:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Until every data node stores these groups and no others.
+    pub async fn until_stored(&self, groups: &[u64]) {
+        let until = patience() + PATIENCE;
+        loop {
+            let stored: Vec<Vec<u64>> =
+                self.groups[1..].iter().map(|g| g.stored().unwrap().iter().map(|id| id.0).collect()).collect();
+            if stored.iter().all(|s| s == groups) {
+                return;
+            }
+            assert!(Instant::now() < until, "{stored:?} stay stored");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Until the front door knows only of these groups and of their tables.
+    pub async fn until_forgotten(&self, groups: &[u64]) {
+        let until = patience();
+        loop {
+            let known: Vec<u64> = self.context.router.learnt().iter().map(|id| id.0).collect();
+            if known.iter().all(|id| groups.contains(id)) && self.context.decoded_tables() == 1 {
+                return;
+            }
+            assert!(Instant::now() < until, "{known:?} stay known");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
