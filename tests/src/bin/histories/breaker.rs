@@ -57,6 +57,13 @@ struct Leader<'a> {
     term: u64,
 }
 
+impl Leader<'_> {
+    /// Two may lead in one term, one after the other: openraft orders leaders by term and then by node.
+    fn follows(&self, earlier: &Leader<'_>) -> bool {
+        self.term > earlier.term || (self.term == earlier.term && self.host.name != earlier.host.name)
+    }
+}
+
 fn kind_of(role: &Role) -> NodeKind {
     match role {
         Role::PartitionLeader(_) => NodeKind::Dynamo,
@@ -90,12 +97,12 @@ impl<'a> Breaker<'a> {
             .with_context(|| format!("nobody leads {}", self.group(role)))
     }
 
-    /// The first who leads in a later term; none if it led already when the fault came.
+    /// The first who leads after it; none if it led already when the fault came.
     fn successor(&self, role: &Role, hit: &Leader<'a>, since: Instant) -> Result<Option<Leader<'a>>> {
         let others: Vec<&Host> = self.of_kind(kind_of(role)).into_iter().filter(|h| h.name != hit.host.name).collect();
         let mut first = true;
         let found = wait(SUCCESSION_MAX, || {
-            let leader = self.leader_among(role, &others).filter(|leader| leader.term > hit.term);
+            let leader = self.leader_among(role, &others).filter(|leader| leader.follows(hit));
             let soon = std::mem::take(&mut first) && since.elapsed() < TOO_SOON;
             leader.map(|leader| (leader, soon))
         });
@@ -105,7 +112,7 @@ impl<'a> Breaker<'a> {
             None => {
                 // A host that is back may lead again itself.
                 let back = self.leader_among(role, &self.of_kind(kind_of(role)));
-                let back = back.filter(|leader| leader.term > hit.term);
+                let back = back.filter(|leader| leader.follows(hit));
                 back.map(Some).with_context(|| format!("nobody took over {} from {}", hit.group, hit.host.name))
             }
         }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use breakwater_launcher::chaos::Action;
 use clap::{Parser, ValueEnum};
 use report::{EXPECTED, Report, Verdict};
-use setting::{LOSES_UNSYNCED, Setting};
+use setting::Setting;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,9 +58,10 @@ struct Args {
     /// leaders: this action alone, on leaders of partitions.
     #[arg(long, value_parser = action)]
     only: Option<Action>,
-    /// power-loss: whether what wasn't synced is lost.
-    #[arg(long, value_enum, default_value = "alternate")]
-    lose_unsynced: Lose,
+    /// Whether a killed process loses what it hadn't synced. By itself: in every other round of power-loss, always
+    /// with fault points, never with leaders.
+    #[arg(long, value_enum)]
+    lose_unsynced: Option<Lose>,
     /// Everything that enough seeds bring must have been hit: each kind of node, each zone, each leader twice.
     #[arg(long)]
     all_kinds: bool,
@@ -114,32 +115,26 @@ async fn run(args: Args) -> Result<Report> {
     let mut setting = Setting::open(&args.region_root)?;
     let partitions = setting.partitions();
     let mut report = Report::default();
-    let mut ledger = match args.mode {
-        Mode::Leaders => {
-            setting.up()?;
-            None
-        }
-        Mode::PowerLoss => Some(power::prepare(&mut setting, "").await?),
-        Mode::FaultPoints => {
-            power::restart_all(&mut setting, LOSES_UNSYNCED)?;
-            None
-        }
-    };
+    let mut ledger = power::Ledger::default();
+    let lose = args.lose_unsynced.unwrap_or(match args.mode {
+        Mode::Leaders => Lose::Never,
+        Mode::PowerLoss => Lose::Alternate,
+        Mode::FaultPoints => Lose::Always,
+    });
+    tokio::task::block_in_place(|| setting.up())?;
+    if args.mode == Mode::PowerLoss {
+        power::prepare(&setting).await?;
+    }
     for seed in args.seeds.clone() {
-        let done = match (args.mode, &mut ledger) {
-            (Mode::PowerLoss, Some(ledger)) => {
-                let lose = match args.lose_unsynced {
-                    Lose::Always => true,
-                    Lose::Never => false,
-                    Lose::Alternate => seed % 2 == 0,
-                };
-                power::round(&mut setting, ledger, seed, lose, &args.limits).await?
-            }
-            (Mode::FaultPoints, _) => {
+        let loses = lose == Lose::Always || (lose == Lose::Alternate && seed % 2 == 0);
+        tokio::task::block_in_place(|| setting.ensure_loses_unsynced(loses))?;
+        let done = match args.mode {
+            Mode::PowerLoss => power::round(&setting, &mut ledger, seed, &args.limits).await?,
+            Mode::FaultPoints => {
                 let faults = plan::points(seed, args.faults, partitions);
                 seed::one(&setting, "fault-points", seed, &faults, &args.limits).await?
             }
-            (Mode::Leaders | Mode::PowerLoss, _) => {
+            Mode::Leaders => {
                 let faults = plan::leaders(seed, args.faults, partitions, args.only);
                 seed::one(&setting, "leaders", seed, &faults, &args.limits).await?
             }
@@ -154,17 +149,12 @@ async fn run(args: Args) -> Result<Report> {
             break;
         }
     }
-    if args.mode == Mode::FaultPoints {
-        power::restart_all(&mut setting, "")?;
-    }
+    tokio::task::block_in_place(|| setting.ensure_loses_unsynced(false))?;
     Ok(report)
 }
 
-fn main() -> Result<ExitCode> {
-    let args = Args::parse();
-    let all_kinds = args.all_kinds;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(async { tokio::spawn(run(args)).await })??;
+/// The report's table, and how the program ends.
+fn concluded(report: &Report, all_kinds: bool) -> Result<ExitCode> {
     println!("\n{}", report.table());
     if report.violations() > 0 {
         return Ok(ExitCode::from(VIOLATION));
@@ -176,6 +166,21 @@ fn main() -> Result<ExitCode> {
         ensure!(missing.is_empty(), "never hit: {missing:?}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let all_kinds = args.all_kinds;
+    let ended = || -> Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // A worker's thread may block, this one may not.
+        let report = runtime.block_on(async { tokio::spawn(run(args)).await })??;
+        concluded(&report, all_kinds)
+    };
+    ended().unwrap_or_else(|e| {
+        eprintln!("breakwater-histories: {e:#}");
+        ExitCode::FAILURE
+    })
 }
 
 #[cfg(test)]

@@ -77,13 +77,13 @@ pub fn leaders(seed: u64, faults: usize, partitions: u32, only: Option<Action>) 
     let zone_means = [Action::Kill, Action::Cut, Action::Pause];
     let mut plan = Vec::new();
     for n in 0..faults {
-        let turn = nth.wrapping_mul(faults) + n;
+        let turn = nth + n / 5;
         plan.push(match (nth + n) % 5 {
             0 => Fault::LeaderTwice { role: partition() },
             1 => Fault::Leader { role: partition(), action: MEANS[turn % MEANS.len()] },
-            2 => Fault::Zone { zone: ZONES[nth % 3], action: zone_means[(nth / 3 + n) % 3] },
+            2 => Fault::Zone { zone: ZONES[turn % 3], action: zone_means[(turn / 3) % 3] },
             3 => Fault::LeaderTwice { role: Role::MetaLeader },
-            _ => Fault::Leader { role: Role::MetaLeader, action: MEANS[turn % MEANS.len()] },
+            _ => Fault::Leader { role: Role::MetaLeader, action: MEANS[(turn + 3) % MEANS.len()] },
         });
     }
     plan.push(Fault::Edge { action: [Action::Kill, Action::KillNode, Action::KillAgent][nth % 3] });
@@ -138,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn ten_seeds_have_every_means_on_both_kinds_of_leader_and_every_zone() {
-        let all: Vec<Fault> = (1..=10).flat_map(|seed| leaders(seed, 5, 3, None)).collect();
+    fn nine_seeds_have_every_means_on_both_kinds_of_leader_and_every_zone() {
+        let all: Vec<Fault> = (1..=9).flat_map(|seed| leaders(seed, 5, 3, None)).collect();
         for action in MEANS {
             for meta in [true, false] {
                 let has = |f: &Fault| matches!(f, Fault::Leader { role, action: a } if *a == action && (*role == Role::MetaLeader) == meta);
@@ -147,7 +147,9 @@ mod tests {
             }
         }
         for zone in ZONES {
-            assert!(all.iter().any(|f| matches!(f, Fault::Zone { zone: z, .. } if *z == zone)));
+            for action in [Action::Kill, Action::Cut, Action::Pause] {
+                assert!(all.contains(&Fault::Zone { zone, action }), "{zone} {action:?}");
+            }
         }
         for partition in 0..3 {
             let role = Role::PartitionLeader(partition);

@@ -3,9 +3,8 @@
 use crate::Limits;
 use crate::report::{Seed, Verdict};
 use crate::seed::judge;
-use crate::setting::{LOSES_UNSYNCED, Setting, call};
+use crate::setting::{Setting, call};
 use anyhow::{Context, Result, bail};
-use breakwater_launcher::Host;
 use breakwater_testkit::client::Client;
 use breakwater_testkit::history::{Outcome, counts};
 use breakwater_testkit::register::{read_all, run};
@@ -145,30 +144,18 @@ async fn check_ledger(setting: &Setting, ledger: &Ledger) -> Result<Option<Strin
     Ok(None)
 }
 
-/// Starts everything anew, so that the setting holds for all of it.
-pub fn restart_all(setting: &mut Setting, extra: &str) -> Result<()> {
-    let hosts: Vec<&Host> = setting.region.hosts.iter().collect();
-    setting.region.driver.kill_at_once(&hosts)?;
-    setting.set_extra(extra)?;
-    setting.up()
-}
-
-pub async fn prepare(setting: &mut Setting, extra: &str) -> Result<Ledger> {
-    tokio::task::block_in_place(|| restart_all(setting, extra))?;
+/// The ledger's table, in a region that never had one.
+pub async fn prepare(setting: &Setting) -> Result<()> {
     let body = json!({"TableName": LEDGER}).to_string();
     if setting.client().call("DescribeTable", body.as_bytes()).await?.status == 200 {
         bail!("table {LEDGER} is there already: this needs a region of its own");
     }
-    setting.create_table(LEDGER).await?;
-    Ok(Ledger::default())
+    setting.create_table(LEDGER).await
 }
 
-/// One round: load, everything killed at once, everything started, everything compared. With `lose`, what wasn't
-/// synced is lost too.
-pub async fn round(setting: &mut Setting, ledger: &mut Ledger, seed: u64, lose: bool, limits: &Limits) -> Result<Seed> {
+/// One round: load, everything killed at once, everything started, everything compared.
+pub async fn round(setting: &Setting, ledger: &mut Ledger, seed: u64, limits: &Limits) -> Result<Seed> {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x5bd1_e995);
-    let extra = if lose { LOSES_UNSYNCED } else { "" };
-    tokio::task::block_in_place(|| restart_all(setting, extra))?;
     let table = format!("power-{seed}-{}", std::process::id());
     setting.create_table(&table).await?;
     let workload = setting.workload(&table, seed, limits.clients, limits.keys, limits.pause_ms);
@@ -182,9 +169,15 @@ pub async fn round(setting: &mut Setting, ledger: &mut Ledger, seed: u64, lose: 
     let makers = tokio::spawn(make_tables(setting.client(), seed, stop.clone()));
     // From just begun to well on its way.
     tokio::time::sleep(Duration::from_millis(rng.random_range(300..limits.seconds.max(1) * 1_000))).await;
-    let hosts: Vec<&Host> = setting.region.hosts.iter().collect();
+    // Every other time power goes again while nodes recover.
+    let again = (rng.random_range(0..2) == 0).then(|| Duration::from_millis(rng.random_range(0..1_500)));
     let restarted = tokio::task::block_in_place(|| {
-        setting.region.driver.kill_at_once(&hosts)?;
+        setting.kill_all()?;
+        if let Some(after) = again {
+            setting.region.start(&mut |_| {})?;
+            std::thread::sleep(after);
+            setting.kill_all()?;
+        }
         setting.up()
     });
     tokio::time::sleep(AFTERWARDS).await;

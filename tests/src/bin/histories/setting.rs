@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// With it, the end of a process is a loss of power to its disk.
-pub const LOSES_UNSYNCED: &str = "hold_back_unsynced = true";
+const LOSES_UNSYNCED: &str = "hold_back_unsynced = true";
 const READY_MAX: Duration = Duration::from_secs(90);
 const DYNAMODB_PORT: u16 = 8000;
 
@@ -21,7 +21,8 @@ pub struct Setting {
     pub key: AccessKey,
     /// The edge's two doors, then each data node's own.
     pub doors: Vec<SocketAddr>,
-    extra: String,
+    /// What nodes are started with now.
+    loses_unsynced: bool,
 }
 
 fn open(root: &Path, extra: &str) -> Result<Region> {
@@ -32,8 +33,7 @@ fn open(root: &Path, extra: &str) -> Result<Region> {
 
 impl Setting {
     pub fn open(root: &Path) -> Result<Self> {
-        let extra = std::env::var("BREAKWATER_NODE_SETTINGS").unwrap_or_default();
-        let region = open(root, &extra)?;
+        let region = open(root, "")?;
         let admin = region.admin()?;
         let key = AccessKey {
             id: admin.access_key_id,
@@ -50,14 +50,23 @@ impl Setting {
                 .filter_map(|h| region.driver.page(h, DYNAMODB_PORT)),
         );
         doors.push(SocketAddr::from(([127, 0, 0, 1], 4566 + offset)));
-        Ok(Setting { root: root.to_owned(), region, key, doors, extra })
+        Ok(Setting { root: root.to_owned(), region, key, doors, loses_unsynced: false })
     }
 
-    /// From the next start of a node on.
-    pub fn set_extra(&mut self, extra: &str) -> Result<()> {
-        self.region = open(&self.root, extra)?;
-        self.extra = extra.to_owned();
-        Ok(())
+    /// Starts all nodes anew where they don't run like that already.
+    pub fn ensure_loses_unsynced(&mut self, loses: bool) -> Result<()> {
+        if self.loses_unsynced == loses {
+            return Ok(());
+        }
+        self.kill_all()?;
+        self.region = open(&self.root, if loses { LOSES_UNSYNCED } else { "" })?;
+        self.loses_unsynced = loses;
+        self.up()
+    }
+
+    /// Every process of the region, at once.
+    pub fn kill_all(&self) -> Result<()> {
+        self.region.driver.kill_at_once(&self.region.hosts.iter().collect::<Vec<_>>())
     }
 
     pub fn partitions(&self) -> u32 {
