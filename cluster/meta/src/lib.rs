@@ -15,6 +15,7 @@
 
 pub mod client;
 mod machine;
+mod metrics;
 pub mod mirror;
 pub mod model;
 pub mod records;
@@ -23,6 +24,7 @@ mod state;
 
 pub use client::{MetaClient, MetaError};
 pub use machine::MetaMachine;
+pub use metrics::MirrorMetrics;
 pub use mirror::Mirror;
 pub use model::{Compare, Entry, Op, OpResponse, RangeRequest, RangeResponse, Txn, TxnOutcome};
 pub use service::MetaService;

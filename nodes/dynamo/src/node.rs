@@ -4,11 +4,11 @@ use crate::keys;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
 use breakwater_aws::{AdministratorOnly, DerivedKeys, FrontBuilder, Server};
-use breakwater_consensus::{Groups, Member};
+use breakwater_consensus::{GroupMetrics, Groups, Member};
 use breakwater_dynamodb::node::{Front, FrontSettings, Replicas};
-use breakwater_identity::{Joining, PeerIdentity};
+use breakwater_identity::{CertificateMetrics, Joining, PeerIdentity};
 use breakwater_meta::records::{self, NodeRecord};
-use breakwater_meta::{MetaClient, Op, Txn};
+use breakwater_meta::{MetaClient, MirrorMetrics, Op, Txn};
 use breakwater_net::Listener;
 use breakwater_node::{Pages, Shutdown};
 use breakwater_transport::Transport;
@@ -67,7 +67,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let certificate = joining.credentials().await?;
     tokio::spawn(joining.keep_renewed(certificate.clone(), None));
 
-    let transport = Transport::new(certificate, Default::default());
+    let transport = Transport::new(certificate.clone(), Default::default());
     for control in &common.control {
         transport.set_address(&control.name, control.address);
     }
@@ -84,6 +84,10 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         &[NodeKind::Dynamo],
         Default::default(),
     );
+    pages.register(|registry| {
+        registry.register_collector(Box::new(CertificateMetrics(certificate.clone())));
+        registry.register_collector(Box::new(GroupMetrics::new(&groups)));
+    });
     let control: Vec<NodeName> = common.control.iter().map(|c| c.name.clone()).collect();
     let meta = MetaClient::new(transport.clone(), control.clone());
     let keys = Arc::new(DerivedKeys::default());
@@ -129,6 +133,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let ready = pages.clone();
     let mut built = None;
     pages.register(|registry| {
+        registry.register_collector(Box::new(MirrorMetrics(front.context().mirrors())));
         built = Some(
             FrontBuilder::new((*scope).clone(), keys, Arc::new(AdministratorOnly), clock, registry)
                 .ready(move || ready.is_ready())
