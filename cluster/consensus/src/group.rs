@@ -120,6 +120,8 @@ pub struct Group {
     pub(crate) rest_lock: parking_lot::Mutex<()>,
     /// Whether this replica had a log when it was started: then it may have granted a lease before.
     pub(crate) had_log: bool,
+    /// Of all groups of the process.
+    pub(crate) proposals: Arc<AtomicU64>,
 }
 
 impl Group {
@@ -214,6 +216,7 @@ impl Group {
     /// Appends a command under a confirmed leadership, and waits until it is applied here.
     pub async fn propose(&self, lead: Lead, data: Bytes) -> Result<Bytes, ProposeError> {
         self.touch();
+        self.proposals.fetch_add(1, Ordering::Relaxed);
         let (responder, done) = ProgressResponder::complete_only();
         let command = Command { traceparent: breakwater_transport::current_traceparent(), data };
         let stopped = |fatal: Fatal<TypeConfig>| ProposeError::Stopped(fatal.to_string());

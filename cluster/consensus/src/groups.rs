@@ -73,10 +73,11 @@ pub fn raft_id_of(name: &NodeName, incarnation: u32) -> RaftNodeId {
 pub struct Groups {
     me: RaftNodeId,
     pub(crate) transport: Arc<Transport>,
-    log: Arc<LogStore>,
+    pub(crate) log: Arc<LogStore>,
     store: Arc<dyn Engine>,
     pub(crate) settings: Settings,
     groups: RwLock<HashMap<GroupId, Arc<Group>>>,
+    pub(crate) proposals: Arc<AtomicU64>,
 }
 
 impl Groups {
@@ -89,8 +90,15 @@ impl Groups {
         peers: &[NodeKind],
         settings: Settings,
     ) -> Arc<Self> {
-        let groups =
-            Arc::new(Groups { me, transport: transport.clone(), log, store, settings, groups: RwLock::default() });
+        let groups = Arc::new(Groups {
+            me,
+            transport: transport.clone(),
+            log,
+            store,
+            settings,
+            groups: RwLock::default(),
+            proposals: Arc::default(),
+        });
         transport.register(Kind::Raft, peers, Arc::new(Messages(groups.clone())));
         transport.register_upload(Kind::Snapshot, peers, Arc::new(Messages(groups.clone())));
         tokio::spawn(groups.clone().watch_rest());
@@ -208,6 +216,7 @@ impl Groups {
             uploading: Arc::default(),
             rest_lock: parking_lot::Mutex::new(()),
             had_log,
+            proposals: self.proposals.clone(),
         });
         if had_log {
             // Nor does a replica that may have granted a lease stand for election while that may be alive.

@@ -19,6 +19,7 @@ mod files;
 mod grpc;
 mod join;
 mod join_server;
+mod metrics;
 mod name;
 
 pub use ca::{CERTIFICATE_LIFE_S, Ca, new_request};
@@ -27,6 +28,7 @@ pub use files::{HostPlan, identity_dir, init, replace_host};
 pub use grpc::{Verified, authorize, channel, incoming, incoming_unverified, peer};
 pub use join::{Joining, load_ca};
 pub use join_server::{JoinService, Ledger, LedgerError};
+pub use metrics::CertificateMetrics;
 pub use name::PeerIdentity;
 
 #[derive(Debug, thiserror::Error)]

@@ -17,6 +17,7 @@ pub mod client;
 pub mod formats;
 mod kept;
 mod machine;
+mod metrics;
 pub mod mirror;
 pub mod model;
 pub mod records;
@@ -25,6 +26,7 @@ mod state;
 
 pub use client::{MetaClient, MetaError};
 pub use machine::MetaMachine;
+pub use metrics::MirrorMetrics;
 pub use mirror::Mirror;
 pub use model::{Compare, Entry, Op, OpResponse, RangeRequest, RangeResponse, Txn, TxnOutcome};
 pub use service::MetaService;

@@ -7,12 +7,12 @@ use crate::settings::Settings;
 use crate::tables;
 use anyhow::{Context, Result};
 use breakwater_aws::{AdministratorOnly, FrontBuilder, SecretKeys, Server};
-use breakwater_consensus::{FirstId, Group, Groups, Member, raft_id_of};
+use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
-use breakwater_identity::{JoinService, Joining, PeerIdentity, load_ca};
+use breakwater_identity::{CertificateMetrics, JoinService, Joining, PeerIdentity, load_ca};
 use breakwater_meta::formats;
 use breakwater_meta::records::{self, NodeRecord};
-use breakwater_meta::{MetaClient, MetaMachine, MetaService, Mirror, Op, Txn};
+use breakwater_meta::{MetaClient, MetaMachine, MetaService, Mirror, MirrorMetrics, Op, Txn};
 use breakwater_net::Listener;
 use breakwater_node::{Pages, Shutdown};
 use breakwater_transport::{Kind, Transport};
@@ -73,6 +73,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         &[NodeKind::Control],
         Default::default(),
     );
+    pages.register(|registry| {
+        registry.register_collector(Box::new(CertificateMetrics(certificate.clone())));
+        registry.register_collector(Box::new(GroupMetrics::new(&groups)));
+    });
     let machine = Arc::new(MetaMachine::default());
     let founders: BTreeMap<u64, NodeName> =
         common.control.iter().map(|c| (raft_id_of(&c.name, 1), c.name.clone())).collect();
@@ -150,6 +154,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let ready = pages.clone();
         let mut built = None;
         pages.register(|registry| {
+            registry.register_collector(Box::new(MirrorMetrics(front.context().mirrors())));
             let door = FrontBuilder::new((*scope).clone(), keys, Arc::new(AdministratorOnly), clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&dynamodb::SERVICE, front.context())

@@ -4,20 +4,17 @@ use crate::keys;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
 use breakwater_aws::{AdministratorOnly, DerivedKeys, FrontBuilder, Server};
-use breakwater_consensus::{FirstId, Groups, Member};
+use breakwater_consensus::{FirstId, GroupMetrics, Groups, Member};
 use breakwater_dynamodb::node::{Front, FrontSettings, Replicas};
-use breakwater_identity::{Joining, PeerIdentity};
+use breakwater_identity::{CertificateMetrics, Joining, PeerIdentity};
 use breakwater_meta::formats::{self, FormatError};
 use breakwater_meta::records::{self, NodeRecord};
-use breakwater_meta::{MetaClient, Mirror, Op, Txn};
+use breakwater_meta::{MetaClient, Mirror, MirrorMetrics, Op, Txn};
 use breakwater_net::Listener;
 use breakwater_node::{Pages, Shutdown};
 use breakwater_storage::Engine;
 use breakwater_transport::Transport;
 use breakwater_types::{Formats, NodeKind, NodeName, Scope, SharedClock};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::gauge::ConstGauge;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,7 +74,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let certificate = joining.credentials().await?;
     tokio::spawn(joining.keep_renewed(certificate.clone(), None));
 
-    let transport = Transport::new(certificate, Default::default());
+    let transport = Transport::new(certificate.clone(), Default::default());
     for control in &common.control {
         transport.set_address(&control.name, control.address);
     }
@@ -95,6 +92,10 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         &[NodeKind::Dynamo],
         Default::default(),
     );
+    pages.register(|registry| {
+        registry.register_collector(Box::new(CertificateMetrics(certificate.clone())));
+        registry.register_collector(Box::new(GroupMetrics::new(&groups)));
+    });
     let control: Vec<NodeName> = common.control.iter().map(|c| c.name.clone()).collect();
     let meta = MetaClient::new(transport.clone(), control.clone());
     let keys = Arc::new(DerivedKeys::default());
@@ -130,7 +131,6 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let formats = follow_formats(&common.name, &meta, &member.store, &clock).await?;
     register(record, context.nodes.clone(), meta.clone()).await?;
     let (tables, nodes) = (context.tables.clone(), context.nodes.clone());
-    pages.register(|registry| registry.register_collector(Box::new(Age(tables.clone()))));
     let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone(), formats.clone());
     let active = formats;
     context.router.serve_locally(replicas.clone());
@@ -150,6 +150,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let ready = pages.clone();
     let mut built = None;
     pages.register(|registry| {
+        registry.register_collector(Box::new(MirrorMetrics(front.context().mirrors())));
         built = Some(
             FrontBuilder::new((*scope).clone(), keys, Arc::new(AdministratorOnly), clock, registry)
                 .ready(move || ready.is_ready())
@@ -232,24 +233,4 @@ fn keys_of_today(keys: &DerivedKeys, clock: &SharedClock) -> bool {
     let Ok(now) = time::OffsetDateTime::from_unix_timestamp(clock.unix_s()) else { return false };
     let today = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
     keys.last_date().is_some_and(|last| last >= today)
-}
-
-/// How old what this node knows of the control store is.
-struct Age(Arc<Mirror>);
-
-impl std::fmt::Debug for Age {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Age")
-    }
-}
-
-impl Collector for Age {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Some(age_ms) = self.0.age_ms() else { return Ok(()) };
-        let gauge = ConstGauge::new(age_ms as f64 / 1_000.0);
-        let help = "Time since the control store was last heard";
-        let metric =
-            encoder.encode_descriptor("breakwater_control_store_age_seconds", help, None, gauge.metric_type())?;
-        gauge.encode(metric)
-    }
 }

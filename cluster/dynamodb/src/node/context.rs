@@ -113,6 +113,11 @@ impl Context {
         self.leaders.get(&leader_key(group)).is_some()
     }
 
+    /// What this node mirrors of the control store, for its metrics.
+    pub fn mirrors(&self) -> Vec<(&'static str, Arc<Mirror>)> {
+        vec![("tables", self.tables.clone()), ("nodes", self.nodes.clone()), ("leaders", self.leaders.clone())]
+    }
+
     /// Tells when leaders changed.
     pub fn leaders_changed(&self) -> tokio::sync::watch::Receiver<u64> {
         self.leaders.changed()
