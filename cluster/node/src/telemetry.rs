@@ -1,7 +1,8 @@
 //! Logs, and traces where somebody wants them.
 //!
 //! Logs go to standard error as JSON lines. Traces go out by OTLP when `OTEL_EXPORTER_OTLP_ENDPOINT` (or its traces
-//! variant) is set; otherwise no tracing layer is installed and spans cost next to nothing.
+//! variant) is set; otherwise no tracing layer is installed, and the spans of requests are
+//! switched off where they are made.
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
@@ -12,13 +13,17 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+/// The target of the spans of requests.
+const REQUESTS: &str = "breakwater::request";
+
 /// Sends what is left when it is dropped.
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
 }
 
 pub fn start(program: &'static str, node: &str, zone: Option<&str>, filter: &str) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::try_new(filter)?;
+    // Spans of requests are for traces alone: in the log they would cost every request their formatting.
+    let filter = EnvFilter::try_new(format!("{filter},{REQUESTS}=off"))?;
     let logs = tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).with_filter(filter);
     let wanted = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
         .iter()
