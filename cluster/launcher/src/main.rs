@@ -144,7 +144,8 @@ fn main() -> Result<()> {
         Command::Down { wipe } => {
             let region = region(&cli.which, defaults)?;
             region.stop(&mut |line| println!("  {line}"))?;
-            if wipe && !cli.which.docker && region.root.exists() {
+            // Containers keep their data in the same folder.
+            if wipe && region.root.exists() {
                 std::fs::remove_dir_all(&region.root).with_context(|| format!("removing {}", region.root.display()))?;
             }
             println!("The region is down{}.", if wipe { ", and its data removed" } else { "" });

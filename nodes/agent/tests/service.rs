@@ -149,7 +149,6 @@ fn a_service_that_ignores_sigterm_is_killed_within_the_bound() {
 }
 
 #[test]
-#[ignore = "known fault: the agent ends when its service can't be started once, as while its binary is replaced"]
 fn a_service_that_cannot_be_started_yet_is_tried_again() {
     let mut host = Host::new("missing");
     host.start_agent();

@@ -8,12 +8,15 @@ use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
+use tokio::sync::{Semaphore, watch};
 
 /// A front door that doesn't take a connection in this time is passed over.
 const CONNECT_MAX: Duration = Duration::from_millis(300);
 /// How long a client waits while no front door takes its connection.
 const SEARCH_MAX: Duration = Duration::from_secs(3);
+/// A client that goes on after its front door has closed keeps its place for so long.
+const LINGER: Duration = Duration::from_secs(1);
 const BUFFER_BYTES: usize = 16 << 10;
 
 #[derive(Clone, Default)]
@@ -39,6 +42,8 @@ pub struct Forwarder {
     pub backends: Arc<Backends>,
     pub metrics: Metrics,
     pub open_max: usize,
+    /// Turns true once, when this node stops.
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// Counts a connection of a front door while it lives.
@@ -60,25 +65,37 @@ impl Drop for Open {
 }
 
 impl Forwarder {
+    /// Takes connections until the edge stops; ends when those that it took have ended.
     pub async fn run(self: Arc<Self>, listener: Listener) {
         let room = Arc::new(Semaphore::new(self.open_max));
-        loop {
-            // At the bound further clients wait in the kernel's queue.
-            let Ok(permit) = room.clone().acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((client, _)) => {
-                    let this = self.clone();
-                    tokio::spawn(async move {
-                        this.forward(client).await;
-                        drop(permit);
-                    });
-                }
-                Err(e) => {
-                    tracing::warn!(error = %e, "can't accept connections");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut stopping = self.stopping.clone();
+        let take = async {
+            loop {
+                // At the bound further clients wait in the kernel's queue.
+                let Ok(permit) = room.clone().acquire_owned().await else { return };
+                match listener.accept().await {
+                    Ok((client, _)) => {
+                        let this = self.clone();
+                        tokio::spawn(async move {
+                            this.forward(client).await;
+                            drop(permit);
+                        });
+                    }
+                    Err(e) => {
+                        tracing::warn!(error = %e, "can't accept connections");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
                 }
             }
+        };
+        tokio::select! {
+            () = take => return,
+            _ = stopping.wait_for(|stopping| *stopping) => {}
         }
+        drop(listener);
+        // Every permit is back: nobody is connected.
+        let all = u32::try_from(self.open_max).unwrap_or(u32::MAX);
+        let _ = room.acquire_many(all).await;
     }
 
     async fn connect(&self) -> Option<(Stream, Open)> {
@@ -102,23 +119,57 @@ impl Forwarder {
         }
     }
 
-    async fn forward(&self, mut client: Stream) {
-        let Some((mut server, open)) = self.connect().await else {
+    async fn forward(&self, client: Stream) {
+        let Some((server, open)) = self.connect().await else {
             self.metrics.failed.inc();
             return;
         };
         self.metrics.forwarded.inc();
         let mut alive = open.0.alive();
         tokio::select! {
-            copied = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER_BYTES, BUFFER_BYTES) => {
-                if let Err(e) = copied {
-                    tracing::debug!(error = %e, "a connection ended");
-                }
-            }
+            () = relay(client, server, self.stopping.clone()) => {}
             // The client's own retry finds another front door.
             _ = alive.wait_for(|alive| !*alive) => {
                 self.metrics.cut.inc();
             }
         }
+    }
+}
+
+async fn copy(from: ReadHalf<Stream>, to: &mut WriteHalf<Stream>) {
+    let mut from = BufReader::with_capacity(BUFFER_BYTES, from);
+    if let Err(e) = tokio::io::copy_buf(&mut from, to).await {
+        tracing::debug!(error = %e, "a connection ended");
+    }
+}
+
+/// Carries bytes both ways until the front door has closed. When the edge stops, nothing more is taken from the client:
+/// the front door sees the end, answers what it has been asked, and closes. What a client sends after that reached
+/// nobody, so that it may safely repeat it.
+async fn relay(client: Stream, server: Stream, mut stopping: watch::Receiver<bool>) {
+    let (from_client, mut to_client) = tokio::io::split(client);
+    let (from_server, mut to_server) = tokio::io::split(server);
+    let up = async {
+        tokio::select! {
+            () = copy(from_client, &mut to_server) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+        // It may be closed already.
+        let _ = to_server.shutdown().await;
+    };
+    let down = async {
+        copy(from_server, &mut to_client).await;
+        let _ = to_client.shutdown().await;
+    };
+    tokio::pin!(up, down);
+    let is_open = tokio::select! {
+        () = &mut down => true,
+        () = &mut up => false,
+    };
+    if is_open {
+        // Closed at once, what the client is still sending would make the kernel throw away the last answer.
+        let _ = tokio::time::timeout(LINGER, up).await;
+    } else {
+        down.await;
     }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Ports {
     front: SocketAddr,
@@ -44,12 +45,15 @@ fn main() -> ExitCode {
         let metrics = Metrics::default();
         pages.register(|registry| metrics.register(registry));
         let mut backends = Vec::new();
+        let (stop, stopping) = tokio::sync::watch::channel(false);
+        let mut forwarding = tokio::task::JoinSet::new();
         for (address, behind) in [(ports.front, ports.fronts), (ports.dynamodb, ports.dynamos)] {
             let listener = breakwater_net::Listener::bind(address).await?;
             let behind = Backends::watch(behind);
             backends.push(behind.clone());
-            let forwarder = Forwarder { backends: behind, metrics: metrics.clone(), open_max: ports.connections_max };
-            tokio::spawn(Arc::new(forwarder).run(listener));
+            let (metrics, stopping) = (metrics.clone(), stopping.clone());
+            let forwarder = Forwarder { backends: behind, metrics, open_max: ports.connections_max, stopping };
+            forwarding.spawn(Arc::new(forwarder).run(listener));
         }
         pages.set_status({
             let backends = backends.clone();
@@ -64,12 +68,18 @@ fn main() -> ExitCode {
                 } else {
                     pages.not_ready("no front door is alive");
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::select! {
             () = ready => {}
             () = shutdown.asked() => {}
+        }
+        pages.not_ready("stopping");
+        stop.send_replace(true);
+        let bound = Duration::from_millis(common.drain_ms);
+        if tokio::time::timeout(bound, forwarding.join_all()).await.is_err() {
+            tracing::warn!("connections are cut that didn't end in time");
         }
         Ok(())
     })

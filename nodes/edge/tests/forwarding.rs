@@ -191,7 +191,6 @@ fn a_front_door_that_refuses_is_passed_over_and_the_living_share_the_load() {
 }
 
 #[test]
-#[ignore = "known fault: a connection is counted only once it is made, so those of a burst pile up on one front door"]
 fn a_burst_of_clients_is_spread_too() {
     let (a, b) = (Door::open("a"), Door::open("b"));
     let edge = Edge::start("burst", &[("a", a.address), ("b", b.address)]);
@@ -235,7 +234,6 @@ fn connections_to_a_paused_front_door_are_cut_and_new_ones_go_elsewhere() {
 }
 
 #[test]
-#[ignore = "known fault: a health answer of 503 ends open connections, so a graceful stop cuts requests in flight"]
 fn a_front_door_that_drains_finishes_what_it_has_begun() {
     let (a, b) = (Door::open("a"), Door::open("b"));
     let edge = Edge::start("drains", &[("a", a.address), ("b", b.address)]);
@@ -254,7 +252,6 @@ fn a_front_door_that_drains_finishes_what_it_has_begun() {
 }
 
 #[test]
-#[ignore = "known fault: a connection whose server has closed lives for as long as its client is silent"]
 fn a_silent_client_keeps_no_place_after_its_server_has_closed() {
     let a = Door::open("a");
     let edge = Edge::start("silent", &[("a", a.address)]);
@@ -266,7 +263,6 @@ fn a_silent_client_keeps_no_place_after_its_server_has_closed() {
 }
 
 #[test]
-#[ignore = "known fault: SIGTERM ends the edge at once, with the requests in flight"]
 fn a_graceful_stop_of_the_edge_lets_requests_in_flight_finish() {
     let a = Door::open("a");
     let edge = Edge::start("stops", &[("a", a.address)]);
@@ -275,7 +271,7 @@ fn a_graceful_stop_of_the_edge_lets_requests_in_flight_finish() {
     until("it is forwarded", || edge.open() == 1);
     let done = Command::new("kill").arg(edge.child.id().to_string()).status().unwrap();
     assert!(done.success());
-    std::thread::sleep(Duration::from_millis(300));
+    until("the edge takes nobody any more", || TcpStream::connect(edge.front).is_err());
     a.go.store(1, Ordering::SeqCst);
     assert_eq!(answer(&mut client).as_deref(), Some("a"));
 }

@@ -118,7 +118,7 @@ impl<'a> Breaker<'a> {
         }
     }
 
-    fn came(&self, what: String, action: Action, hosts: &[&Host], hits: Vec<Hit>) -> Came {
+    fn came(&self, what: String, action: &str, hosts: &[&Host], hits: Vec<Hit>) -> Came {
         let mut zones: Vec<String> = hosts.iter().filter_map(|h| Some(h.zone.as_ref()?.to_string())).collect();
         zones.sort();
         zones.dedup();
@@ -128,7 +128,7 @@ impl<'a> Breaker<'a> {
             hosts: hosts.iter().map(|h| h.name.to_string()).collect(),
             zones,
             hits,
-            action: action.word().to_owned(),
+            action: action.to_owned(),
         }
     }
 
@@ -156,7 +156,7 @@ impl<'a> Breaker<'a> {
                 // Clients have other doors: long enough that they need them.
                 std::thread::sleep(lasts / 3);
                 self.undo(*action, &edge)?;
-                self.came("edge".to_owned(), *action, &edge, Vec::new())
+                self.came("edge".to_owned(), action.word(), &edge, Vec::new())
             }
             Fault::Point { role, leader, plan, point, ends } => self.point(role, *leader, plan, point, *ends, lasts)?,
         };
@@ -206,7 +206,7 @@ impl<'a> Breaker<'a> {
             if action != Action::KillAgent {
                 self.undo(action, &hosts)?;
             }
-            return Ok(self.came(leader.group, action, &hosts, vec![hit]));
+            return Ok(self.came(leader.group, action.word(), &hosts, vec![hit]));
         }
         bail!("the leader of {} moved away three times", self.group(role))
     }
@@ -231,7 +231,7 @@ impl<'a> Breaker<'a> {
             std::thread::sleep(lasts.saturating_sub(since.elapsed()));
             self.undo(Action::Kill, &[second.host])?;
             let hosts = [first.host, second.host];
-            return Ok(self.came(format!("{} twice", first.group), Action::Kill, &hosts, vec![one, two]));
+            return Ok(self.came(format!("{} twice", first.group), Action::Kill.word(), &hosts, vec![one, two]));
         }
         bail!("the leader of {} moved away three times", self.group(role))
     }
@@ -267,7 +267,7 @@ impl<'a> Breaker<'a> {
         std::thread::sleep(lasts.saturating_sub(since.elapsed()));
         self.undo(action, &hosts)?;
         ensure!(!hits.is_empty(), "no leader was left in {zone} when it was hit");
-        Ok(self.came(zone, action, &hosts, hits))
+        Ok(self.came(zone, action.word(), &hosts, hits))
     }
 
     /// The node's process id, and whether one of its replicas has stopped.
@@ -309,7 +309,12 @@ impl<'a> Breaker<'a> {
             }
         }
         let what = format!("{plan} in {} of {}", if leader { "the leader" } else { "a follower" }, leading.group);
-        Ok(self.came(what, Action::Restart, &[host], Vec::new()))
+        let ends = match ends {
+            Ends::Crash => "crash",
+            Ends::Error => "error",
+            Ends::Slow => "delay",
+        };
+        Ok(self.came(what, &format!("{ends} at {point}"), &[host], Vec::new()))
     }
 }
 
