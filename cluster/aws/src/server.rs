@@ -191,8 +191,6 @@ where
     let service = service_fn(|request| front.serve(request, source, &connection));
     let mut http = http1::Builder::new();
     // Phases bound the time, so hyper needs no timer of its own.
-    // A client that has said all it will is answered nevertheless: the edge ends its connections so when it stops.
-    http.half_close(true);
     http.header_read_timeout(None).max_header_size(front.limits().head_bytes_max);
     let mut serving = std::pin::pin!(http.serve_connection(io, service));
     let mut stage = shared.stage.subscribe();

@@ -124,7 +124,10 @@ impl Backends {
     pub fn status(&self) -> Vec<Value> {
         self.all
             .iter()
-            .map(|b| json!({"name": b.name, "alive": *b.alive.borrow(), "open": b.open.load(Ordering::Relaxed)}))
+            .map(|b| {
+                json!({"name": b.name, "alive": *b.alive.borrow(), "takes_connections": b.takes_connections(),
+                       "open": b.open.load(Ordering::Relaxed)})
+            })
             .collect()
     }
 }

@@ -6,10 +6,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
-use tokio::sync::{Semaphore, watch};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{Notify, Semaphore, watch};
 
 /// A front door that doesn't take a connection in this time is passed over.
 const CONNECT_MAX: Duration = Duration::from_millis(300);
@@ -17,6 +17,8 @@ const CONNECT_MAX: Duration = Duration::from_millis(300);
 const SEARCH_MAX: Duration = Duration::from_secs(3);
 /// A client that goes on after its front door has closed keeps its place for so long.
 const LINGER: Duration = Duration::from_secs(1);
+/// When the edge stops, an answer is whole when nothing more of it came for so long.
+const QUIET: Duration = Duration::from_millis(50);
 const BUFFER_BYTES: usize = 16 << 10;
 
 #[derive(Clone, Default)]
@@ -136,40 +138,66 @@ impl Forwarder {
     }
 }
 
-async fn copy(from: ReadHalf<Stream>, to: &mut WriteHalf<Stream>) {
-    let mut from = BufReader::with_capacity(BUFFER_BYTES, from);
-    if let Err(e) = tokio::io::copy_buf(&mut from, to).await {
-        tracing::debug!(error = %e, "a connection ended");
-    }
+/// What one direction of a connection tells the other.
+#[derive(Default)]
+struct Talk {
+    /// The client spoke last: an answer is due.
+    due: AtomicBool,
+    answered: Notify,
 }
 
-/// Carries bytes both ways until the front door has closed. When the edge stops, nothing more is taken from the client:
-/// the front door sees the end, answers what it has been asked, and closes. What a client sends after that reached
-/// nobody, so that it may safely repeat it.
-async fn relay(client: Stream, server: Stream, mut stopping: watch::Receiver<bool>) {
-    let (from_client, mut to_client) = tokio::io::split(client);
-    let (from_server, mut to_server) = tokio::io::split(server);
-    let up = async {
-        tokio::select! {
-            () = copy(from_client, &mut to_server) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
+/// Copies until the end, and passes that on.
+async fn copy(mut from: ReadHalf<Stream>, mut to: WriteHalf<Stream>, mut passes: impl FnMut()) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let ended = loop {
+        match from.read(&mut buffer).await {
+            Ok(0) => break Ok(()),
+            Ok(n) => {
+                passes();
+                if let Err(e) = to.write_all(&buffer[..n]).await {
+                    break Err(e);
+                }
+            }
+            Err(e) => break Err(e),
         }
-        // It may be closed already.
-        let _ = to_server.shutdown().await;
     };
-    let down = async {
-        copy(from_server, &mut to_client).await;
-        let _ = to_client.shutdown().await;
+    if let Err(e) = ended {
+        tracing::debug!(error = %e, "a connection ended");
+    }
+    // It may be closed already.
+    let _ = to.shutdown().await;
+}
+
+/// Carries bytes both ways until the front door has closed, or the edge stops: then nothing more is taken from a client
+/// that has its answer, and the others get theirs first. What a client sends after that reached nobody, so that it may
+/// safely repeat it.
+async fn relay(client: Stream, server: Stream, mut stopping: watch::Receiver<bool>) {
+    let (from_client, to_client) = tokio::io::split(client);
+    let (from_server, to_server) = tokio::io::split(server);
+    let talk = Talk::default();
+    let up = copy(from_client, to_server, || talk.due.store(true, Ordering::Relaxed));
+    let down = copy(from_server, to_client, || {
+        talk.due.store(false, Ordering::Relaxed);
+        talk.answered.notify_one();
+    });
+    let hushed = async {
+        // The sender lives until this node ends.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        while talk.due.load(Ordering::Relaxed) {
+            talk.answered.notified().await;
+        }
     };
     tokio::pin!(up, down);
-    let is_open = tokio::select! {
-        () = &mut down => true,
-        () = &mut up => false,
-    };
-    if is_open {
+    tokio::select! {
         // Closed at once, what the client is still sending would make the kernel throw away the last answer.
-        let _ = tokio::time::timeout(LINGER, up).await;
-    } else {
-        down.await;
+        () = &mut down => drop(tokio::time::timeout(LINGER, up).await),
+        () = &mut up => down.await,
+        () = hushed => loop {
+            // The rest of a long answer.
+            tokio::select! {
+                () = &mut down => break,
+                more = tokio::time::timeout(QUIET, talk.answered.notified()) => if more.is_err() { break },
+            }
+        },
     }
 }

@@ -178,7 +178,7 @@ fn a_front_door_that_refuses_is_passed_over_and_the_living_share_the_load() {
     let (a, b) = (Door::open("a"), Door::open("b"));
     let gone = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let edge = Edge::start("refused", &[("gone", gone), ("a", a.address), ("b", b.address)]);
-    until("both are alive", || edge.page("/status").matches("\"alive\":true").count() >= 4);
+    until("both are alive", || edge.page("/status").matches("\"takes_connections\":true").count() >= 4);
     let mut clients = Vec::new();
     let mut from_a = 0;
     for _ in 0..10 {
@@ -194,7 +194,7 @@ fn a_front_door_that_refuses_is_passed_over_and_the_living_share_the_load() {
 fn a_burst_of_clients_is_spread_too() {
     let (a, b) = (Door::open("a"), Door::open("b"));
     let edge = Edge::start("burst", &[("a", a.address), ("b", b.address)]);
-    until("both are alive", || edge.page("/status").matches("\"alive\":true").count() >= 4);
+    until("both are alive", || edge.page("/status").matches("\"takes_connections\":true").count() >= 4);
     for round in 0..10 {
         let mut clients: Vec<TcpStream> = (0..12).map(|_| edge.client()).collect();
         let mut from_a = 0;
@@ -212,7 +212,7 @@ fn a_burst_of_clients_is_spread_too() {
 fn connections_to_a_paused_front_door_are_cut_and_new_ones_go_elsewhere() {
     let (a, b) = (Door::open("a"), Door::open("b"));
     let edge = Edge::start("paused", &[("a", a.address), ("b", b.address)]);
-    until("both are alive", || edge.page("/status").matches("\"alive\":true").count() >= 4);
+    until("both are alive", || edge.page("/status").matches("\"takes_connections\":true").count() >= 4);
     let mut clients = [edge.client(), edge.client()];
     for client in &mut clients {
         ask(client, "/");
@@ -237,13 +237,13 @@ fn connections_to_a_paused_front_door_are_cut_and_new_ones_go_elsewhere() {
 fn a_front_door_that_drains_finishes_what_it_has_begun() {
     let (a, b) = (Door::open("a"), Door::open("b"));
     let edge = Edge::start("drains", &[("a", a.address), ("b", b.address)]);
-    until("both are alive", || edge.page("/status").matches("\"alive\":true").count() >= 4);
+    until("both are alive", || edge.page("/status").matches("\"takes_connections\":true").count() >= 4);
     let mut clients = [edge.client(), edge.client()];
     for client in &mut clients {
         ask(client, "/slow");
     }
     a.be(DRAINING);
-    until("the edge has noticed", || edge.page("/status").contains("\"alive\":false"));
+    until("the edge has noticed", || edge.page("/status").contains("\"takes_connections\":false"));
     a.go.store(1, Ordering::SeqCst);
     b.go.store(1, Ordering::SeqCst);
     for client in &mut clients {
