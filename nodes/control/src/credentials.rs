@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use breakwater_aws::Principal;
 use breakwater_aws::sigv4::{SecretKey, SecretKeys};
-use breakwater_meta::{Compare, MetaClient, Mirror, Op, Txn, records};
+use breakwater_meta::{Compare, Entry, MetaClient, Mirror, Op, RangeRequest, Txn, prefix_end, records};
 use breakwater_transport::{Handler, Inbound, Refusal};
 use breakwater_types::{AccountId, Region, SharedClock};
 use bytes::Bytes;
@@ -61,28 +61,46 @@ pub async fn load_first(dir: &Path, meta: &MetaClient, deadline: Instant) -> Res
 pub async fn follow(mirror: Arc<Mirror>, keys: Arc<SecretKeys>) {
     let mut changed = mirror.changed();
     loop {
-        let all = mirror.scan_prefix(PREFIX).into_iter().filter_map(|entry| {
-            match records::from_stored::<StoredKey>(&entry.value) {
-                Ok(stored) => Some(SecretKey {
-                    secret: Zeroizing::new(stored.secret),
-                    principal: Arc::new(Principal {
-                        access_key_id: stored.access_key_id,
-                        account: stored.account,
-                        arn: stored.arn,
-                        administrator: stored.administrator,
-                    }),
-                }),
-                Err(e) => {
-                    tracing::error!(error = e, "an access key can't be read");
-                    None
-                }
-            }
-        });
-        keys.replace(all);
+        load(&mirror, &keys);
         if changed.changed().await.is_err() {
             return;
         }
     }
+}
+
+/// Waits until the mirror shows every key that the store has now.
+pub async fn caught_up(mirror: &Mirror, meta: &MetaClient, deadline: Instant) -> Result<()> {
+    let all = RangeRequest { start: PREFIX.to_vec(), end: prefix_end(PREFIX), limit: 10_000 };
+    let now = meta.range(all, deadline).await?;
+    let mut changed = mirror.changed();
+    let shown = |key: &Entry| mirror.get(&key.key).is_some_and(|shown| shown.mod_revision >= key.mod_revision);
+    // One that was removed since isn't shown, but then the mirror is newer.
+    while mirror.revision() < now.revision && !now.entries.iter().all(shown) {
+        changed.changed().await?;
+    }
+    Ok(())
+}
+
+/// Takes over all keys that the mirror shows now.
+pub fn load(mirror: &Mirror, keys: &SecretKeys) {
+    let all = mirror.scan_prefix(PREFIX).into_iter().filter_map(|entry| {
+        match records::from_stored::<StoredKey>(&entry.value) {
+            Ok(stored) => Some(SecretKey {
+                secret: Zeroizing::new(stored.secret),
+                principal: Arc::new(Principal {
+                    access_key_id: stored.access_key_id,
+                    account: stored.account,
+                    arn: stored.arn,
+                    administrator: stored.administrator,
+                }),
+            }),
+            Err(e) => {
+                tracing::error!(error = e, "an access key can't be read");
+                None
+            }
+        }
+    });
+    keys.replace(all);
 }
 
 /// A signing key as data nodes get and keep it.

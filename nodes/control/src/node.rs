@@ -131,7 +131,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
 
     let keys = Arc::new(SecretKeys::new([]));
     let access_keys = Mirror::start(meta.clone(), credentials::PREFIX.to_vec());
-    access_keys.filled(Instant::now() + START_MAX).await;
+    // A control node that lags behind may have filled it: nobody who has a key may be refused because of that.
+    credentials::caught_up(&access_keys, &meta, Instant::now() + START_MAX).await?;
+    credentials::load(&access_keys, &keys);
     tokio::spawn(credentials::follow(access_keys, keys.clone()));
     let handler = KeysHandler { keys: keys.clone(), region: common.region.clone(), clock: clock.clone() };
     transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
