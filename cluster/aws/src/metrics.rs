@@ -27,6 +27,9 @@ struct CutLabels {
     phase: &'static str,
 }
 
+/// What a connection can be cut in; each is there from the start, at zero, so that its first cut is seen as a rise.
+const PHASES: [&str; 6] = ["handshake", "idle", "head", "body", "write", "evicted"];
+
 fn latency() -> Histogram {
     // From 100 µs, under which nothing durable answers, to the default deadline.
     Histogram::new([
@@ -63,6 +66,9 @@ impl Metrics {
             connections: Gauge::default(),
             cut: Family::default(),
         };
+        for phase in PHASES {
+            metrics.cut.get_or_create_owned(&CutLabels { phase });
+        }
         registry.register("aws_requests", "Requests answered, by operation and error code", metrics.requests.clone());
         registry.register("aws_request_duration_seconds", "From the body's end to the answer", metrics.latency.clone());
         registry.register("aws_requests_in_flight", "Requests being worked on", metrics.in_flight.clone());

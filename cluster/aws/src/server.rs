@@ -48,7 +48,8 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Serves until drained. With `tls`, HTTPS only.
+    /// Serves until drained. With `tls`, a client that begins with a TLS handshake gets HTTPS, any other HTTP, on the
+    /// same port.
     pub fn start(listener: Listener, front: Arc<Front>, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Server> {
         let local_addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -168,6 +169,11 @@ fn spawn_connection(shared: &Arc<Shared>, id: u64, stream: Stream, source: Socke
             match &shared.tls {
                 None => serve(shared, stream, source, connection).await,
                 Some(acceptor) => {
+                    match begins_tls(shared, &stream).await {
+                        Some(true) => {}
+                        Some(false) => return serve(shared, stream, source, connection).await,
+                        None => return,
+                    }
                     let bound = shared.front.limits().tls_handshake_timeout;
                     match tokio::time::timeout(bound, acceptor.accept(stream)).await {
                         Ok(Ok(stream)) => serve(shared, stream, source, connection).await,
@@ -180,6 +186,19 @@ fn spawn_connection(shared: &Arc<Shared>, id: u64, stream: Stream, source: Socke
     });
     // Fails only if it were set already.
     let _ = connection.abort.set(task.abort_handle());
+}
+
+/// What a TLS record with a handshake begins with; no method of HTTP does.
+const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// None where no byte comes before the end. A connection that stays silent is cut as an idle one.
+async fn begins_tls(shared: &Shared, stream: &Stream) -> Option<bool> {
+    let mut stage = shared.stage.subscribe();
+    let first = tokio::select! {
+        first = stream.first_byte() => first,
+        () = until(&mut stage, |s| s == Stage::Closing) => return None,
+    };
+    Some(first.ok()?? == HANDSHAKE_RECORD)
 }
 
 async fn serve<S>(shared: &Arc<Shared>, stream: S, source: SocketAddr, connection: Arc<Connection>)

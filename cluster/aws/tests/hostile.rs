@@ -264,6 +264,11 @@ async fn tls_serves_and_a_client_that_never_shakes_hands_is_cut() {
     tls.write_all(signed(&door.clock, "AKIAADMIN", "Echo", r#"{"Text":"s"}"#).as_bytes()).await.unwrap();
     assert_eq!(read_reply(&mut tls).await.unwrap().body, r#"{"Text":"s"}"#);
 
+    // The same port speaks plain HTTP to those who begin with it.
+    let mut plain = door.connect().await;
+    plain.send(&signed(&door.clock, "AKIAADMIN", "Echo", r#"{"Text":"p"}"#)).await;
+    assert_eq!(plain.reply().await.body, r#"{"Text":"p"}"#);
+
     let mut silent = door.connect().await;
     silent.send("\x16").await;
     silent.closed().await;

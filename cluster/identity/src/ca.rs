@@ -2,11 +2,12 @@
 
 use crate::IdentityError;
 use crate::name::PeerIdentity;
-use breakwater_types::SharedClock;
+use breakwater_types::{NodeKind, SharedClock};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
+use rustls_pki_types::DnsName;
 use std::net::IpAddr;
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
@@ -23,6 +24,23 @@ pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
     key_pem: Zeroizing<String>,
     clock: SharedClock,
+    front_names: Vec<SanType>,
+}
+
+/// By which names and addresses clients reach a front door, unless it is told otherwise.
+pub const FRONT_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// A name, `*.name` too, or an address, as certificates have them.
+fn front_name(name: &str) -> Result<SanType, IdentityError> {
+    if let Ok(address) = name.parse() {
+        return Ok(SanType::IpAddress(address));
+    }
+    DnsName::try_from(name.strip_prefix("*.").unwrap_or(name)).map_err(failed)?;
+    Ok(SanType::DnsName(name.try_into().map_err(failed)?))
+}
+
+pub fn is_front_name(name: &str) -> bool {
+    front_name(name).is_ok()
 }
 
 fn failed(e: impl std::fmt::Display) -> IdentityError {
@@ -56,7 +74,13 @@ impl Ca {
     ) -> Result<Self, IdentityError> {
         let key = KeyPair::from_pem(&key_pem).map_err(failed)?;
         let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key).map_err(failed)?;
-        Ok(Ca { certificate_pem, issuer, key_pem, clock })
+        Ca { certificate_pem, issuer, key_pem, clock, front_names: Vec::new() }.with_front_names(&FRONT_NAMES)
+    }
+
+    /// The names that nodes with a front door are certified for besides their own.
+    pub fn with_front_names(mut self, names: &[impl AsRef<str>]) -> Result<Self, IdentityError> {
+        self.front_names = names.iter().map(|name| front_name(name.as_ref())).collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     pub fn certificate_pem(&self) -> &str {
@@ -79,6 +103,9 @@ impl Ca {
             SanType::IpAddress(address),
             SanType::URI(who.uri().as_str().try_into().map_err(failed)?),
         ];
+        if matches!(who.kind, NodeKind::Control | NodeKind::Dynamo) {
+            params.subject_alt_names.extend(self.front_names.iter().cloned());
+        }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.not_before = at(&self.clock, -BACKDATED_S)?;

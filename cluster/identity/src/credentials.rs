@@ -175,14 +175,29 @@ impl Credentials {
         self.server.clone()
     }
 
-    /// A server that shows our certificate but asks for none: where hosts join.
-    pub(crate) fn joining_server(&self) -> Result<Arc<ServerConfig>, IdentityError> {
+    /// HTTPS for clients, whose signatures say who they are.
+    pub fn front_server(&self) -> Result<Arc<ServerConfig>, IdentityError> {
+        let mut server = self.anonymous_server(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(server))
+    }
+
+    /// A server that shows our certificate but asks for none.
+    fn anonymous_server(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Result<ServerConfig, IdentityError> {
         let time: Arc<dyn TimeProvider> = Arc::new(OurTime(self.clock.clone()));
-        let mut server = ServerConfig::builder_with_details(provider(), time)
-            .with_protocol_versions(&[&rustls::version::TLS13])
+        Ok(ServerConfig::builder_with_details(provider(), time)
+            .with_protocol_versions(versions)
             .map_err(failed)?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Resolver(self.current.clone())));
+            .with_cert_resolver(Arc::new(Resolver(self.current.clone()))))
+    }
+
+    /// Where hosts join.
+    pub(crate) fn joining_server(&self) -> Result<Arc<ServerConfig>, IdentityError> {
+        let mut server = self.anonymous_server(&[&rustls::version::TLS13])?;
         server.alpn_protocols = vec![b"h2".to_vec()];
         server.send_tls13_tickets = 0;
         Ok(Arc::new(server))

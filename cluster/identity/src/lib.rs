@@ -22,7 +22,7 @@ mod join_server;
 mod metrics;
 mod name;
 
-pub use ca::{CERTIFICATE_LIFE_S, Ca, new_request};
+pub use ca::{CERTIFICATE_LIFE_S, Ca, FRONT_NAMES, is_front_name, new_request};
 pub use credentials::Credentials;
 pub use files::{HostPlan, identity_dir, init, replace_host};
 pub use grpc::{Verified, authorize, channel, incoming, incoming_unverified, peer};

@@ -48,6 +48,10 @@ impl Driver for Containers {
     fn start(&self, host: &Host) -> Result<()> {
         docker(&["start", &self.container(host)]).map(|_| ())
     }
+    fn published(&self, host: &Host, port: u16) -> Option<u16> {
+        let addresses = docker(&["port", &self.container(host), &format!("{port}/tcp")]).ok()?;
+        addresses.lines().next()?.rsplit(':').next()?.parse().ok()
+    }
     fn stop(&self, host: &Host) -> Result<()> {
         docker(&["stop", "-t", "12", &self.container(host)]).map(|_| ())
     }

@@ -58,7 +58,7 @@ fn rewrite(path: &Path, header: &str, lines: &[String]) -> Result<()> {
 }
 
 /// Writes `[profile NAME]` and its credentials.
-pub fn write(name: &str, endpoint: &str, region: &str, access_key_id: &str, secret: &str) -> Result<()> {
+pub fn write(name: &str, endpoint: &str, region: &str, ca_pem: &Path, access_key_id: &str, secret: &str) -> Result<()> {
     rewrite(
         &path_of("AWS_SHARED_CREDENTIALS_FILE", "credentials")?,
         &format!("[{name}]"),
@@ -67,7 +67,12 @@ pub fn write(name: &str, endpoint: &str, region: &str, access_key_id: &str, secr
     rewrite(
         &path_of("AWS_CONFIG_FILE", "config")?,
         &format!("[profile {name}]"),
-        &[format!("region = {region}"), format!("endpoint_url = {endpoint}"), "output = json".to_owned()],
+        &[
+            format!("region = {region}"),
+            format!("endpoint_url = {endpoint}"),
+            format!("ca_bundle = {}", ca_pem.display()),
+            "output = json".to_owned(),
+        ],
     )
 }
 

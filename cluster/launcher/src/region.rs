@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 /// How hosts are run: as processes or as containers.
 pub trait Driver: Send + Sync {
     fn start(&self, host: &Host) -> Result<()>;
+    /// Where this machine's clients reach a port of the host, if it isn't where the settings say.
+    fn published(&self, _host: &Host, _port: u16) -> Option<u16> {
+        None
+    }
     /// In order, within a bound; then by force.
     fn stop(&self, host: &Host) -> Result<()>;
     fn kill(&self, host: &Host) -> Result<()>;
@@ -85,7 +89,7 @@ fn random_text(signs: &[u8], length: usize) -> String {
 /// Makes what a region needs before its first start. Harmless where it was done.
 pub fn initialise(root: &Path, settings: &Settings, hosts: &[Host]) -> Result<()> {
     if root.join("initialised").exists() {
-        return Ok(());
+        return publish_ca(root, hosts);
     }
     fs::create_dir_all(root)?;
     let admin = AdminCredentials {
@@ -113,7 +117,15 @@ pub fn initialise(root: &Path, settings: &Settings, hosts: &[Host]) -> Result<()
         .map(|h| HostPlan { name: h.name.clone(), kind: h.kind, zone: h.zone.clone(), address: h.address })
         .collect();
     init(root, &settings.region, &plans, SystemClock::shared())?;
-    Ok(())
+    publish_ca(root, hosts)
+}
+
+/// Puts the CA's certificate where the region's users find it.
+fn publish_ca(root: &Path, hosts: &[Host]) -> Result<()> {
+    let host = hosts.iter().find(|h| h.kind == NodeKind::Control).context("no control node")?;
+    let (from, to) = (identity_dir(root, &host.name).join("ca.pem"), root.join("operator/ca.pem"));
+    let certificate = fs::read(&from).with_context(|| from.display().to_string())?;
+    fs::write(&to, certificate).with_context(|| to.display().to_string())
 }
 
 /// This network, or the next one where no other region of this machine has its hosts: the other's would answer for
@@ -163,11 +175,17 @@ impl Region {
     }
 
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", FRONT_PORT + self.settings.port_offset)
+        format!("http://127.0.0.1:{}", self.published(FRONT_PORT))
     }
 
     pub fn dynamodb_endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", DYNAMODB_PORT + self.settings.port_offset)
+        format!("http://127.0.0.1:{}", self.published(DYNAMODB_PORT))
+    }
+
+    /// Where one of the edge's ports is reached on this machine.
+    fn published(&self, port: u16) -> u16 {
+        let edge = self.hosts.iter().find(|h| h.kind == NodeKind::Edge);
+        edge.and_then(|edge| self.driver.published(edge, port)).unwrap_or(port + self.settings.port_offset)
     }
 
     /// Starts what isn't running. Says what it does through `tell`.
@@ -236,12 +254,18 @@ impl Region {
         Ok(serde_json::from_slice(&text)?)
     }
 
+    /// The CA's certificate, with which clients check the front doors when they speak HTTPS.
+    pub fn ca_pem(&self) -> PathBuf {
+        self.root.join("operator/ca.pem")
+    }
+
     pub fn write_profile(&self) -> Result<()> {
         let admin = self.admin()?;
         profile::write(
             &self.settings.name,
             &self.endpoint(),
             self.settings.region.as_str(),
+            &self.ca_pem(),
             &admin.access_key_id,
             &admin.secret_access_key,
         )

@@ -131,6 +131,12 @@ impl Stream {
         self.tcp.peer_addr()
     }
 
+    /// Waits for the first byte and leaves it unread; None at the end of the stream.
+    pub async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        Ok((self.tcp.peek(&mut byte).await? == 1).then_some(byte[0]))
+    }
+
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.changed.poll(cx);
         if cuts().allows(self.peer) { Ok(()) } else { Err(cut_error()) }

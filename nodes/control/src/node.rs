@@ -51,7 +51,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         join: vec![],
         clock: clock.clone(),
     };
-    let ca = Arc::new(load_ca(&joining)?);
+    let ca = Arc::new(load_ca(&joining)?.with_front_names(&settings.front_names)?);
     let certificate = joining.control_credentials(&ca)?;
     tokio::spawn(joining.clone().keep_renewed(certificate.clone(), Some(ca.clone())));
 
@@ -164,7 +164,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             built = Some(door);
         });
         let door = built.context("the front door was not built")?;
-        Server::start(listener, door, None)?
+        Server::start(listener, door, Some(certificate.front_server()?))?
     };
     pages.ready();
     tracing::info!(front = %server.local_addr(), "ready");

@@ -1,5 +1,6 @@
 //! A control node's settings.
 
+use breakwater_identity::{FRONT_NAMES, is_front_name};
 use breakwater_node::{Common, Source};
 use breakwater_storage::EngineKind;
 
@@ -7,6 +8,7 @@ use breakwater_storage::EngineKind;
 pub struct Settings {
     pub common: Common,
     pub front_port: u16,
+    pub front_names: Vec<String>,
     pub join_port: u16,
     pub engine: EngineKind,
     pub partitions_min: u32,
@@ -17,6 +19,9 @@ impl Settings {
     pub fn read(source: &mut Source) -> Self {
         let common = Common::read(source);
         let front_port = source.or("front_port", 4566, "the region's AWS endpoint on this node");
+        let names = FRONT_NAMES.map(str::to_owned).to_vec();
+        let front_names: Vec<String> = source.or("front_names", names, "names and addresses that front doors have");
+        source.check(front_names.iter().all(|n| is_front_name(n)), "front_names: one is neither a name nor an address");
         let join_port = source.or("join_port", 7401, "where hosts get their certificates");
         let engine = source.or("engine", "fjall".to_owned(), "storage engine: fjall or sled");
         let found = EngineKind::ALL.into_iter().find(|e| e.word() == engine);
@@ -24,6 +29,7 @@ impl Settings {
         source.check(common.control.iter().any(|c| c.name == common.name), "control: doesn't name this node");
         Settings {
             front_port,
+            front_names,
             join_port,
             engine: found.unwrap_or(EngineKind::Fjall),
             partitions_min: source.or("partitions_min", 1, "partitions of a new table at least"),

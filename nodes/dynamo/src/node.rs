@@ -158,7 +158,8 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
                 .build(),
         );
     });
-    let server = Server::start(listener, built.context("the front door was not built")?, None)?;
+    let door = built.context("the front door was not built")?;
+    let server = Server::start(listener, door, Some(certificate.front_server()?))?;
     pages.ready();
     Ok(Running { groups, server, stop })
 }
