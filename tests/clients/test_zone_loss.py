@@ -88,11 +88,13 @@ def test_a_zone_is_lost_in_the_middle_of_a_load(session, zone, fault, undo):
             if n == len(items) // 3:
                 loser = threading.Thread(target=lose)
                 loser.start()
+            if n == 2 * len(items) // 3:
+                # The last third is written without the zone, however fast this machine is.
+                loser.join()
+                assert lost == [zone]
             begun = time.monotonic()
             batch.put_item(Item=item)
             slowest = max(slowest, time.monotonic() - begun)
-    loser.join()
-    assert lost == [zone]
     print(f"{fault} {zone}: the slowest batch of the load took {slowest:.1f} s")
 
     expected = {item["code"] for item in items}
