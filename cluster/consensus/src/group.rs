@@ -116,8 +116,8 @@ pub struct Group {
     pub(crate) staged: AtomicU64,
     /// Held while a snapshot is received and installed, and while the group is removed: one at a time.
     pub(crate) uploading: Arc<tokio::sync::Mutex<()>>,
-    /// Resting and ticking change together.
-    pub(crate) rest_lock: parking_lot::Mutex<()>,
+    /// Whose leadership this group rests under. Held while resting and ticking change together.
+    pub(crate) rests_under: parking_lot::Mutex<Option<NodeName>>,
     /// Whether this replica had a log when it was started: then it may have granted a lease before.
     pub(crate) had_log: bool,
     /// Of all groups of the process.
@@ -252,7 +252,8 @@ impl Group {
     }
 
     pub(crate) fn wake(&self) {
-        let _one = self.rest_lock.lock();
+        let mut under = self.rests_under.lock();
+        *under = None;
         if self.resting.swap(false, Ordering::SeqCst) {
             tracing::debug!(group = %self.id, "wakes");
             self.raft.runtime_config().tick(true);
@@ -260,7 +261,8 @@ impl Group {
     }
 
     pub(crate) fn rest(&self) {
-        let _one = self.rest_lock.lock();
+        let mut under = self.rests_under.lock();
+        *under = self.leader().leader;
         if !self.resting.swap(true, Ordering::SeqCst) {
             tracing::debug!(group = %self.id, "rests");
             self.raft.runtime_config().tick(false);

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub heartbeat_ms: u64,
+    /// A follower stands for election so long after the lease that it granted has ended, or up to the maximum.
     pub election_ms_min: u64,
     /// Also the length of the leader's lease, during which votes are refused.
     pub election_ms_max: u64,
@@ -41,7 +42,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             heartbeat_ms: 100,
-            election_ms_min: 350,
+            election_ms_min: 200,
             election_ms_max: 500,
             snapshot_entries: 20_000,
             kept_entries: 10_000,
@@ -214,7 +215,7 @@ impl Groups {
             read_wait: Duration::from_millis(self.settings.election_ms_max),
             staged: AtomicU64::new(0),
             uploading: Arc::default(),
-            rest_lock: parking_lot::Mutex::new(()),
+            rests_under: parking_lot::Mutex::new(None),
             had_log,
             proposals: self.proposals.clone(),
         });

@@ -40,10 +40,16 @@ impl Groups {
     }
 
     fn watch_peers(self: &Arc<Self>, silent: &mut HashMap<NodeName, bool>) {
-        let resting: Vec<_> =
-            self.all().into_iter().filter(|g| g.resting.load(std::sync::atomic::Ordering::Relaxed)).collect();
-        let leaders: HashSet<NodeName> =
-            resting.iter().filter_map(|g| g.leader().leader).filter(|leader| leader != self.transport.name()).collect();
+        let all = self.all();
+        let mut leaders: HashSet<NodeName> = HashSet::new();
+        for group in &all {
+            if let Some(leader) = &*group.rests_under.lock()
+                && leader != self.transport.name()
+                && !leaders.contains(leader)
+            {
+                leaders.insert(leader.clone());
+            }
+        }
         silent.retain(|peer, _| leaders.contains(peer));
         let limit = Duration::from_millis(self.settings.silence_ms_max);
         for peer in leaders {
@@ -51,7 +57,7 @@ impl Groups {
             // One silent round may be our own pause: the second counts.
             let twice = silent.insert(peer.clone(), quiet).unwrap_or(false) && quiet;
             if twice {
-                for group in resting.iter().filter(|g| g.leader().leader.as_ref() == Some(&peer)) {
+                for group in all.iter().filter(|g| g.rests_under.lock().as_ref() == Some(&peer)) {
                     tracing::info!(group = %group.id, leader = %peer, "wakes, its leader's node is silent");
                     group.wake();
                 }

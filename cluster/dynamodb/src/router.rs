@@ -24,7 +24,7 @@ const ATTEMPT: Duration = Duration::from_millis(2_000);
 /// A paused node would cost every read of its zone an attempt.
 const SILENT: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(5);
-const PAUSE_MAX: Duration = Duration::from_millis(60);
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 
 pub struct Router {
     transport: Arc<Transport>,

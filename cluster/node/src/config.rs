@@ -26,11 +26,22 @@ pub struct Common {
     pub faults: String,
     pub log: String,
     pub drain_ms: u64,
+    pub threads: usize,
+}
+
+/// A node of a bigger machine uses more of it; but a region of many nodes on one laptop isn't to fight for it.
+const THREADS_MAX: usize = 8;
+
+fn usual_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, THREADS_MAX))
 }
 
 impl Common {
     pub fn read(source: &mut Source) -> Self {
+        let threads = source.or("threads", usual_threads(), "worker threads; as many as cores, between 2 and 8");
+        source.check((1..=1_024).contains(&threads), "threads: not between 1 and 1024");
         Common {
+            threads,
             name: source.required("name", "this host's name, as dynamo-node-b1"),
             zone: source.optional("zone", "availability zone, as az-b"),
             region: source.required("region", "the region's name"),

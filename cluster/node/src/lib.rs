@@ -44,7 +44,12 @@ where
     let zone = common.zone.as_ref().map(breakwater_types::Zone::as_str);
     let telemetry_and_runtime = || -> anyhow::Result<_> {
         breakwater_types::faults::arm(&common.faults)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        // A group of a resting partition would keep megabytes for the few pages that it has touched.
+        if let Err(e) = rustix::thread::disable_transparent_huge_pages(true) {
+            eprintln!("{program}: huge pages stay on: {e}");
+        }
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(common.threads).enable_all().build()?;
         let entered = runtime.enter();
         let telemetry = telemetry::start(program, common.name.as_str(), zone, &common.log)?;
         drop(entered);

@@ -1,4 +1,4 @@
-//! Front doors and whether they are alive: asked four times a second.
+//! Front doors and whether they are alive: asked every 400 ms.
 
 use breakwater_node::Named;
 use parking_lot::Mutex;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
-const EVERY: Duration = Duration::from_millis(250);
+const EVERY: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_millis(400);
 /// A front door is dead after so many questions without an answer.
 const MISSES: u32 = 2;
@@ -77,7 +77,7 @@ async fn watch_one(backend: Arc<Backend>) {
                 }
             }
         }
-        let pause = if missed > 0 { EVERY / 5 } else { EVERY };
+        let pause = if missed > 0 { EVERY / 8 } else { EVERY };
         tokio::time::sleep(pause).await;
     }
 }

@@ -19,7 +19,10 @@ use tokio::time::Instant;
 
 /// Groups that a node repairs at the same time: each may send a snapshot.
 const AT_ONCE: usize = 4;
-const EVERY: Duration = Duration::from_secs(1);
+/// Between two looks while a group isn't as it should be.
+const SOON: Duration = Duration::from_secs(1);
+/// Between two looks otherwise: it goes through all groups.
+const EVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 struct Repairer {
@@ -54,30 +57,33 @@ pub(super) async fn follow(replicas: Weak<Replicas>, tables: Arc<Mirror>, nodes:
     let repairer = Arc::new(Repairer { meta, tables, nodes, permits, under_way: Mutex::default() });
     loop {
         let Some(replicas) = replicas.upgrade() else { return };
-        repairer.look(&replicas);
+        let pause = if repairer.look(&replicas) { EVERY } else { SOON };
         drop(replicas);
         tokio::select! {
             more = nodes_changed.changed() => if more.is_err() { return },
             more = tables_changed.changed() => if more.is_err() { return },
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
 impl Repairer {
-    fn look(self: &Arc<Self>, replicas: &Replicas) {
-        let Ok(here) = wanted(&self.tables, replicas.me()) else { return };
+    /// Whether all groups are as they should be.
+    fn look(self: &Arc<Self>, replicas: &Replicas) -> bool {
+        let Ok(here) = wanted(&self.tables, replicas.me()) else { return false };
         let ids = ids(&self.nodes);
+        let mut settled = true;
         for (id, (table, ordinal)) in here {
             let (Some(record), Some(group)) = (table.partitions.get(ordinal), replicas.group(id)) else { continue };
             let target = up_to_date(record, &ids);
             let members: BTreeMap<_, _> = target.replicas.iter().map(|r| (r.raft_id, r.node.clone())).collect();
             // Every replica looks: a group that rests without a leader must wake, and elect one.
-            let differs = group.differs(&members);
-            if !group.is_leader() || !(differs || target != *record) {
+            let differs = group.differs(&members) || target != *record;
+            settled &= !differs;
+            if !group.is_leader() || !differs {
                 continue;
             }
-            let Ok(permit) = self.permits.clone().try_acquire_owned() else { return };
+            let Ok(permit) = self.permits.clone().try_acquire_owned() else { return false };
             if !self.under_way.lock().insert(id) {
                 continue;
             }
@@ -90,6 +96,7 @@ impl Repairer {
                 drop(permit);
             });
         }
+        settled
     }
 
     async fn repair(
