@@ -53,10 +53,12 @@ class OwnRegion:
         self.name = f"own-{self.offset}"
         self.root = self.directory / "region"
         self.settings = ""
+        self.environment = {}
 
     def run(self, *words, check=True):
         environment = {
             **os.environ,
+            **self.environment,
             "BREAKWATER_NAME": self.name,
             "BREAKWATER_ROOT": str(self.root),
             "BREAKWATER_NODE_SETTINGS": self.settings,

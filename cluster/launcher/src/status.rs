@@ -18,7 +18,12 @@ pub struct HostStatus {
     pub pid: Option<u64>,
     /// Of the node, as it says.
     pub groups: Vec<Value>,
+    /// By the host's agent: unexpected ends of the node, how the last one was, and the node's memory.
     pub restarts: Option<u64>,
+    #[serde(default)]
+    pub last_exit: Option<String>,
+    #[serde(default)]
+    pub resident_bytes: Option<u64>,
     /// Of a node that stores: another one after its disk was lost.
     #[serde(default)]
     pub raft_id: Option<u64>,
@@ -77,8 +82,10 @@ impl Status {
     }
 
     pub fn table(&self) -> String {
-        let mut out =
-            format!("{:<18} {:<6} {:<9} {:>8}  {:<28} WHY\n", "HOST", "ZONE", "STATE", "PID", "LEADS / FOLLOWS");
+        let mut out = format!(
+            "{:<18} {:<6} {:<9} {:>8} {:>9} {:>6}  {:<17} WHY\n",
+            "HOST", "ZONE", "STATE", "PID", "RESTARTS", "MB", "LEADS / FOLLOWS"
+        );
         for host in &self.hosts {
             let state = match (host.up, host.ready) {
                 (false, _) => "down",
@@ -96,11 +103,13 @@ impl Status {
             let pid = host.pid.map(|p| p.to_string()).unwrap_or_default();
             let _ = writeln!(
                 out,
-                "{:<18} {:<6} {:<9} {:>8}  {:<28} {}",
+                "{:<18} {:<6} {:<9} {:>8} {:>9} {:>6}  {:<17} {}",
                 host.name,
                 host.zone.as_deref().unwrap_or("-"),
                 state,
                 pid,
+                host.restarts.map(|n| n.to_string()).unwrap_or_default(),
+                host.resident_bytes.map(|bytes| (bytes >> 20).to_string()).unwrap_or_default(),
                 roles,
                 reason.as_deref().unwrap_or("")
             );
@@ -167,6 +176,8 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
         pid: None,
         groups: Vec::new(),
         restarts: None,
+        last_exit: None,
+        resident_bytes: None,
         raft_id: None,
         control_store: None,
         format: None,
@@ -188,8 +199,20 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
         None if status.up => status.reason = Some("no answer".to_owned()),
         None => status.reason = Some("not running".to_owned()),
     }
-    if let Some(agent) = page(AGENT_PORT, "/status") {
-        status.restarts = agent["restarts"].as_u64();
+    match page(AGENT_PORT, "/status") {
+        Some(agent) => {
+            status.restarts = agent["restarts"].as_u64();
+            status.last_exit = agent["last_exit"].as_str().map(str::to_owned);
+            status.resident_bytes = agent["resident_bytes"].as_u64();
+            if status.pid.is_none()
+                && agent["service_pid"].is_null()
+                && let Some(exit) = &status.last_exit
+            {
+                status.reason = Some(format!("its node has ended: {exit}"));
+            }
+        }
+        None if status.ready => status.reason = status.reason.or(Some("its agent doesn't answer".to_owned())),
+        None => {}
     }
     status
 }

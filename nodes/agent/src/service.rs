@@ -64,6 +64,13 @@ fn started(pid: u32) -> Option<u64> {
     rest.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// The memory that a process has now.
+fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1_024)
+}
+
 fn send(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
         && let Err(e) = rustix::process::kill_process(pid, signal)
@@ -97,7 +104,7 @@ impl Service {
     pub fn status(&self) -> Value {
         let state = self.state.lock();
         json!({"service": self.settings.name, "service_pid": state.pid, "restarts": state.restarts,
-               "last_exit": state.last_exit})
+               "last_exit": state.last_exit, "resident_bytes": state.pid.and_then(resident_bytes)})
     }
 
     /// Ends what an agent before this one left running: two of the same would fight over its files.

@@ -13,6 +13,7 @@ use breakwater_consensus::{Lead, ProposeError};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{Instrument, Span};
 
 const ENTRY_WRITES_MAX: usize = 256;
 /// Above this an entry takes no more; a single write may be larger.
@@ -30,6 +31,8 @@ pub(super) struct Evaluated {
 
 struct Waiting {
     write: Evaluated,
+    /// Of the request, where it is traced.
+    span: Span,
     answer: oneshot::Sender<Result<WriteDone, PartitionError>>,
 }
 
@@ -87,7 +90,7 @@ impl Commits {
         let (answer, answered) = oneshot::channel();
         let idle = {
             let mut queue = replica.commits.queue.lock();
-            queue.waiting.push(Waiting { write, answer });
+            queue.waiting.push(Waiting { write, span: Span::current(), answer });
             !std::mem::replace(&mut queue.under_way, true)
         };
         if idle {
@@ -122,13 +125,20 @@ impl Replica {
         // Kept until the outcome is known.
         let mut held = Vec::with_capacity(entry.len());
         let mut answers = Vec::with_capacity(entry.len());
-        for Waiting { write, answer } in entry {
+        // An entry belongs to one trace, that of its first traced write; the others link to it.
+        let mut traced = Span::none();
+        for Waiting { write, span, answer } in entry {
+            if traced.is_none() {
+                traced = span;
+            } else {
+                span.follows_from(&traced);
+            }
             effects.push(write.effects);
             done.push((write.request_id, write.done));
             held.push((write.latch, write.permit));
             answers.push(answer);
         }
-        let outcome = self.group.propose(lead, self.partition.command(effects)).await;
+        let outcome = self.group.propose(lead, self.partition.command(effects)).instrument(traced).await;
         let results = match outcome {
             Ok(applied) => self.partition.answers(&applied, done),
             Err(e) => {

@@ -252,7 +252,7 @@ async fn report_leader(group: std::sync::Weak<Group>, me: NodeName, meta: MetaCl
         tokio::select! {
             _ = group.leader_changed(&hint) => {}
             // A group that is removed must not be kept alive by this.
-            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            () = tokio::time::sleep(Duration::from_secs(30)) => {}
         }
         drop(group);
         if weak.strong_count() == 0 {

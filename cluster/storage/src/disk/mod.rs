@@ -20,7 +20,8 @@ pub trait Disk: Send + Sync + 'static {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// The names in a directory, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// A new file of `bytes` zeros, its space reserved, its length durable after `sync_data`.
+    /// A new file of `bytes` zeros, its space reserved, its length durable after `sync_data`. To be written from its
+    /// beginning to its end: what is behind a write may be overwritten with zeros.
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn DiskFile>>;
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;

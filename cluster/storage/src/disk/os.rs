@@ -7,11 +7,39 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsDisk;
 
-struct OsFile(File);
+struct OsFile {
+    file: File,
+    /// Of a file that this process created, and writes from its beginning to its end.
+    ahead: Option<Ahead>,
+}
+
+/// Space that is only reserved costs each sync a commit of the file system's journal, which then records that the
+/// space is written; space that has been written before doesn't. So zeros go ahead of what is written.
+struct Ahead {
+    bytes: u64,
+    zeroed: AtomicU64,
+}
+
+const AHEAD_BYTES: usize = 256 << 10;
+static ZEROS: [u8; AHEAD_BYTES] = [0; AHEAD_BYTES];
+
+impl Ahead {
+    /// To be called after each write, with its end. Nothing was ever written behind the end of the zeros.
+    fn go(&self, file: &File, end: u64) -> io::Result<()> {
+        if end <= self.zeroed.load(Ordering::Relaxed) || end >= self.bytes {
+            return Ok(());
+        }
+        let count = usize::try_from(self.bytes - end).map_or(AHEAD_BYTES, |left| left.min(AHEAD_BYTES));
+        file.write_all_at(&ZEROS[..count], end)?;
+        self.zeroed.store(end + count as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
 
 impl Disk for OsDisk {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -42,10 +70,11 @@ impl Disk for OsDisk {
                 return Err(e.into());
             }
         }
-        Ok(Arc::new(OsFile(file)))
+        let ahead = Some(Ahead { bytes, zeroed: AtomicU64::new(0) });
+        Ok(Arc::new(OsFile { file, ahead }))
     }
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OsFile(OpenOptions::new().read(true).write(true).open(path)?)))
+        Ok(Arc::new(OsFile { file: OpenOptions::new().read(true).write(true).open(path)?, ahead: None }))
     }
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
@@ -75,15 +104,16 @@ impl Disk for OsDisk {
 
 impl DiskFile for OsFile {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)?;
+        self.ahead.as_ref().map_or(Ok(()), |ahead| ahead.go(&self.file, offset + bytes.len() as u64))
     }
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
+        self.file.read_exact_at(out, offset)
     }
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 }

@@ -98,11 +98,14 @@ impl<'a> Breaker<'a> {
     }
 
     /// The first who leads after it; none if it led already when the fault came.
-    fn successor(&self, role: &Role, hit: &Leader<'a>, since: Instant) -> Result<Option<Leader<'a>>> {
-        let others: Vec<&Host> = self.of_kind(kind_of(role)).into_iter().filter(|h| h.name != hit.host.name).collect();
+    fn successor(&self, role: &Role, hit: &Leader<'a>, since: Instant, action: Action) -> Result<Option<Leader<'a>>> {
+        // A node that its agent starts again may be back before another is elected. Others don't answer before the end.
+        let returns = action == Action::KillNode;
+        let mut hosts = self.of_kind(kind_of(role));
+        hosts.retain(|host| returns || host.name != hit.host.name);
         let mut first = true;
         let found = wait(SUCCESSION_MAX, || {
-            let leader = self.leader_among(role, &others).filter(|leader| leader.follows(hit));
+            let leader = self.leader_among(role, &hosts).filter(|leader| leader.follows(hit));
             let soon = std::mem::take(&mut first) && since.elapsed() < TOO_SOON;
             leader.map(|leader| (leader, soon))
         });
@@ -110,7 +113,7 @@ impl<'a> Breaker<'a> {
             Some((_, true)) => Ok(None),
             Some((leader, false)) => Ok(Some(leader)),
             None => {
-                // A host that is back may lead again itself.
+                // A host that was brought back may lead again itself.
                 let back = self.leader_among(role, &self.of_kind(kind_of(role)));
                 let back = back.filter(|leader| leader.follows(hit));
                 back.map(Some).with_context(|| format!("nobody took over {} from {}", hit.group, hit.host.name))
@@ -194,7 +197,7 @@ impl<'a> Breaker<'a> {
                 };
                 leader = still;
             }
-            let successor = self.successor(role, &leader, since)?;
+            let successor = self.successor(role, &leader, since, action)?;
             let Some(successor) = successor else {
                 // Leadership moved just before: that hit a follower.
                 self.undo(action, &hosts)?;
@@ -216,7 +219,7 @@ impl<'a> Breaker<'a> {
             let first = self.leader(role)?;
             let since = Instant::now();
             chaos::act(self.region, Action::Kill, &[first.host])?;
-            let Some(second) = self.successor(role, &first, since)? else {
+            let Some(second) = self.successor(role, &first, since, Action::Kill)? else {
                 self.undo(Action::Kill, &[first.host])?;
                 self.recovered()?;
                 continue;
@@ -226,7 +229,9 @@ impl<'a> Breaker<'a> {
             chaos::act(self.region, Action::Kill, &[second.host])?;
             // Two of three are down: a quorum needs the first again.
             self.undo(Action::Kill, &[first.host])?;
-            let third = self.successor(role, &second, since)?.context("a third led before the second was killed")?;
+            let third = self
+                .successor(role, &second, since, Action::Kill)?
+                .context("a third led before the second was killed")?;
             let two = self.hit_of(&second, &third, since, true);
             std::thread::sleep(lasts.saturating_sub(since.elapsed()));
             self.undo(Action::Kill, &[second.host])?;
@@ -260,7 +265,7 @@ impl<'a> Breaker<'a> {
         chaos::act(self.region, action, &hosts)?;
         let mut hits = Vec::new();
         for (role, leader) in &led {
-            if let Some(successor) = self.successor(role, leader, since)? {
+            if let Some(successor) = self.successor(role, leader, since, action)? {
                 hits.push(self.hit_of(leader, &successor, since, false));
             }
         }

@@ -1,0 +1,32 @@
+//! What parses bytes that somebody else wrote, as targets of a fuzzer: no input may panic, and what was read must be
+//! the same when it is written and read again.
+//!
+//! `scripts/fuzz TARGET` runs one under libFuzzer; the tests of this crate run all on the corpus, and on changed
+//! copies of it. Start reading at [`TARGETS`].
+
+mod expressions;
+mod log;
+mod records;
+mod signatures;
+mod values;
+
+pub struct Target {
+    pub name: &'static str,
+    /// Panics where the code under test is wrong.
+    pub run: fn(&[u8]),
+}
+
+pub const TARGETS: &[Target] = &[
+    Target { name: "expression", run: expressions::run },
+    Target { name: "key", run: values::key },
+    Target { name: "log", run: log::run },
+    Target { name: "number", run: values::number },
+    Target { name: "record", run: records::run },
+    Target { name: "signature", run: signatures::run },
+    Target { name: "stored", run: values::stored },
+    Target { name: "value", run: values::json },
+];
+
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
