@@ -14,7 +14,7 @@ pub(crate) fn number(data: &[u8]) {
     let numbers: Vec<Number> = text.split(',').take(2).filter_map(|text| text.parse().ok()).collect();
     for number in &numbers {
         assert_eq!(number.to_string().parse(), Ok(*number));
-        assert!(size::number_size(number) <= 21);
+        assert!(size::number_size(number) <= 22);
     }
     let [a, b] = numbers[..] else { return };
     let encoded = |number: Number| {
