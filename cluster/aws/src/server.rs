@@ -20,9 +20,9 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// No new connections.
+    /// The health page says no, so that nobody new comes; who comes is served.
     Lame,
-    /// Connections end after the request that they are at.
+    /// No new connections, and those that are open end after the request that they are at.
     Closing,
 }
 
@@ -103,7 +103,7 @@ async fn accept(listener: Listener, shared: Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = until(&mut stage, |s| s != Stage::Open) => return,
+            () = until(&mut stage, |s| s == Stage::Closing) => return,
         };
         let (stream, source) = match accepted {
             Ok(accepted) => accepted,
@@ -121,7 +121,7 @@ async fn accept(listener: Listener, shared: Arc<Shared>) {
         let permit = tokio::select! {
             // The semaphore is never closed.
             permit = permits.clone().acquire_owned() => permit.ok(),
-            () = until(&mut stage, |s| s != Stage::Open) => return,
+            () = until(&mut stage, |s| s == Stage::Closing) => return,
         };
         let Some(permit) = permit else { return };
         next_id += 1;

@@ -180,7 +180,7 @@ impl Group {
         if let Some(lead) = self.lead_by_lease() {
             return Ok(lead);
         }
-        let option = LinearizerOption::new(None, true).with_wait_timeout(self.read_wait);
+        let option = LinearizerOption::new(Some(self.lease), true).with_wait_timeout(self.read_wait);
         let linearizer = match self.raft.get_read_linearizer(option).await {
             Ok(linearizer) => linearizer,
             Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {

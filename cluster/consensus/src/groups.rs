@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Between two chunks of a snapshot that is being received.
+const CHUNK_WAIT: Duration = Duration::from_secs(15);
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub heartbeat_ms: u64,
@@ -182,7 +185,9 @@ impl Groups {
             ..openraft::Config::default()
         };
         let config = Arc::new(config.validate().map_err(|e| StartError::Raft(id, e.to_string()))?);
-        let had_log = self.log.bounds(id).last.is_some();
+        let bounds = self.log.bounds(id);
+        // After a snapshot a log may be empty.
+        let had_log = bounds.last.is_some() || bounds.purged > 0;
         let raft = Raft::new(
             self.me,
             config,
@@ -323,7 +328,11 @@ impl UploadHandler for Messages {
             let generation = group.state.next_generation(group.staged.load(Ordering::SeqCst) as u32);
             group.staged.store(u64::from(generation), Ordering::SeqCst);
             let staged = Staged::new(id, generation, self.0.store.clone());
-            while let Some(chunk) = upload.data.next().await {
+            loop {
+                // A sender whose machine has died says nothing, not even that; others wait for this place.
+                let next = tokio::time::timeout(CHUNK_WAIT, upload.data.next()).await;
+                let next = next.map_err(|_| (Refusal::Failed, "the sender of a snapshot fell silent".to_owned()))?;
+                let Some(chunk) = next else { break };
                 let chunk = chunk.map_err(|e| (Refusal::Failed, e))?;
                 staged.write(&chunk).map_err(failed)?;
             }

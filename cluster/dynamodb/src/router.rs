@@ -241,7 +241,10 @@ impl Router {
                     }
                     Ok(Err(e)) => why = e.to_string(),
                     Err(e) => {
-                        self.silent.write().insert(replica.node.clone(), Instant::now());
+                        // Who refuses isn't silent.
+                        if !matches!(e, CallError::Refused(..)) {
+                            self.silent.write().insert(replica.node.clone(), Instant::now());
+                        }
                         why = e.to_string();
                     }
                 }

@@ -102,10 +102,16 @@ pub fn follow(mirror: Arc<Mirror>, formats: Arc<Formats>) {
 
 /// Raises the active format to what all nodes of the region read, those that are down included.
 pub async fn raise(meta: &MetaClient, deadline: Instant) -> Result<(), FormatError> {
-    let nodes = all(meta, NODES, deadline).await?;
+    // In this order: a node declares itself before it is recorded, and a declaration after this reading fails the
+    // transaction.
     let known = all(meta, FORMATS, deadline).await?;
+    let nodes = all(meta, NODES, deadline).await?;
     let find = |key: &[u8]| known.iter().find(|entry| entry.key == key);
     let mut common = NEWEST;
+    // Also of nodes that aren't recorded yet.
+    for declared in known.iter().filter(|entry| entry.key.starts_with(READS)) {
+        common = common.min(number(declared)?);
+    }
     for node in &nodes {
         let node: NodeRecord = from_stored(&node.value).map_err(FormatError::Unreadable)?;
         let reads = find(&reads_key(&node.name)).map(number).transpose()?;

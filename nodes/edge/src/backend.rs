@@ -55,11 +55,14 @@ async fn healthy(address: SocketAddr) -> std::io::Result<bool> {
 
 async fn watch_one(backend: Arc<Backend>) {
     let mut missed = 0;
+    // It said that it isn't ready: then it closes its door in order, and answers what it has.
+    let mut stopping = false;
     loop {
         let answer = tokio::time::timeout(PATIENCE, healthy(backend.address)).await;
         match answer {
             Ok(Ok(ready)) => {
                 missed = 0;
+                stopping = !ready;
                 // One that says that it isn't ready may be stopping in order: it finishes what it has.
                 backend.open_door.send_replace(ready);
                 if ready {
@@ -70,7 +73,8 @@ async fn watch_one(backend: Arc<Backend>) {
                 missed += 1;
                 backend.open_door.send_replace(false);
                 // A refusal is certain, silence only the second time.
-                let gone = (missed >= MISSES || answer.is_ok())
+                let refused = answer.is_ok() && !stopping;
+                let gone = (refused || (answer.is_err() && missed >= MISSES))
                     && backend.alive.send_if_modified(|alive| std::mem::replace(alive, false));
                 if gone {
                     tracing::warn!(backend = backend.name, "front door is gone");

@@ -144,17 +144,21 @@ struct Talk {
     /// The client spoke last: an answer is due.
     due: AtomicBool,
     answered: Notify,
+    /// Something is on its way to the client, which may be slow.
+    delivering: AtomicBool,
 }
 
-/// Copies until the end, and passes that on.
-async fn copy(mut from: ReadHalf<Stream>, mut to: WriteHalf<Stream>, mut passes: impl FnMut()) {
+/// Copies until the end, and passes that on. Says when it begins and ends to pass something on.
+async fn copy(mut from: ReadHalf<Stream>, mut to: WriteHalf<Stream>, mut passes: impl FnMut(bool)) {
     let mut buffer = vec![0; BUFFER_BYTES];
     let ended = loop {
         match from.read(&mut buffer).await {
             Ok(0) => break Ok(()),
             Ok(n) => {
-                passes();
-                if let Err(e) = to.write_all(&buffer[..n]).await {
+                passes(true);
+                let written = to.write_all(&buffer[..n]).await;
+                passes(false);
+                if let Err(e) = written {
                     break Err(e);
                 }
             }
@@ -175,9 +179,16 @@ async fn relay(client: Stream, server: Stream, mut stopping: watch::Receiver<boo
     let (from_client, to_client) = tokio::io::split(client);
     let (from_server, to_server) = tokio::io::split(server);
     let talk = Talk::default();
-    let up = copy(from_client, to_server, || talk.due.store(true, Ordering::Relaxed));
-    let down = copy(from_server, to_client, || {
-        talk.due.store(false, Ordering::Relaxed);
+    let up = copy(from_client, to_server, |begins| {
+        if begins {
+            talk.due.store(true, Ordering::Relaxed);
+        }
+    });
+    let down = copy(from_server, to_client, |begins| {
+        talk.delivering.store(begins, Ordering::Relaxed);
+        if begins {
+            talk.due.store(false, Ordering::Relaxed);
+        }
         talk.answered.notify_one();
     });
     let hushed = async {
@@ -196,7 +207,11 @@ async fn relay(client: Stream, server: Stream, mut stopping: watch::Receiver<boo
             // The rest of a long answer.
             tokio::select! {
                 () = &mut down => break,
-                more = tokio::time::timeout(QUIET, talk.answered.notified()) => if more.is_err() { break },
+                more = tokio::time::timeout(QUIET, talk.answered.notified()) => {
+                    if more.is_err() && !talk.delivering.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
             }
         },
     }

@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 pub struct BatchGetItem;
 
+/// Keys of one call to a replica: as many of the largest items as an answer between nodes holds.
+const CALL_KEYS_MAX: usize = 32;
 const KEYS_MAX: usize = 100;
 /// An answer holds at most so much; the rest comes back as unprocessed.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
@@ -111,7 +113,9 @@ impl Reading {
             let partition = self.table.partition_of(hash).ok_or_else(|| AwsError::internal("no partition"))?;
             by_partition.entry(partition.group.0).or_default().push(key);
         }
-        let parts = by_partition.into_iter().map(|(group, keys)| async move {
+        let chunks =
+            by_partition.iter().flat_map(|(group, keys)| keys.chunks(CALL_KEYS_MAX).map(move |keys| (*group, keys)));
+        let parts = chunks.map(|(group, keys)| async move {
             let partition = self
                 .table
                 .partitions

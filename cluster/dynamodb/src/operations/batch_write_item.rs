@@ -158,8 +158,16 @@ impl Writing {
                         outcomes.extend(left.iter().map(|(at, _)| (*at, None)));
                         break;
                     }
+                    // What is left wasn't done, what came before was.
+                    Err(RouteError::Unavailable(_)) if unsure.is_empty() && !outcomes.is_empty() => {
+                        outcomes.extend(left.iter().map(|(at, _)| (*at, None)));
+                        break;
+                    }
                     Err(RouteError::Partition(e @ PartitionError::Throttled)) => {
                         return Err(AwsError::internal(format!("outcome unknown, then {e}")));
+                    }
+                    Err(RouteError::Unavailable(why)) if !unsure.is_empty() => {
+                        return Err(AwsError::internal(format!("outcome unknown, then {why}")));
                     }
                     Err(e) => return Err(from_route(e)),
                 };

@@ -91,6 +91,8 @@ impl Partition {
             return Ok(page);
         }
         let fetches = self.fetches(&reading);
+        // Entries of an index may be small and their items large: both fill the page.
+        let mut fetched_bytes = 0;
         for entry in view.scan(reading.range.clone(), reading.direction).map_err(storage_error)? {
             let (_, value) = entry.map_err(storage_error)?;
             let Current { item: examined, size_bytes, .. } = Current::read(&value)?;
@@ -100,9 +102,16 @@ impl Partition {
             if page.ended_by.is_some() {
                 page.last_evaluated = Some(self.start_key(reading.index, &examined)?);
             }
-            let item = match fetches {
-                true => self.fetch(prefix, view, &examined, &mut page)?,
-                false => examined,
+            let item = if fetches {
+                let (item, bytes) = self.fetch(prefix, view, &examined, &mut page)?;
+                fetched_bytes += bytes;
+                if page.ended_by.is_none() && fetched_bytes >= reading.bytes_max {
+                    page.ended_by = Some(PageEnd::Bytes);
+                    page.last_evaluated = Some(self.start_key(reading.index, &examined)?);
+                }
+                item
+            } else {
+                examined
             };
             reading.keep(item, &mut page)?;
             if page.ended_by.is_some() {
@@ -129,13 +138,14 @@ impl Partition {
         }
     }
 
+    /// The item that an index entry stands for, and its size.
     fn fetch(
         &self,
         prefix: &KeyPrefix,
         view: &View<'_>,
         entry: &Item,
         page: &mut Page,
-    ) -> Result<Item, PartitionError> {
+    ) -> Result<(Item, u64), PartitionError> {
         let primary = current::key_of_item(self.schema(), entry)?;
         let key = key::item_key(self.hash_of(&primary)?, &primary);
         let stored = view.get(&layout::item(prefix, &key)).map_err(storage_error)?;
@@ -143,7 +153,7 @@ impl Partition {
         let stored = stored.ok_or_else(|| PartitionError::Stopped("an index entry has no item".to_owned()))?;
         let whole = Current::read(&stored)?;
         page.fetched_blocks += (whole.size_bytes as u64).div_ceil(BLOCK_BYTES).max(1);
-        Ok(whole.item)
+        Ok((whole.item, whole.size_bytes as u64))
     }
 
     fn start_key(&self, ordinal: Option<u8>, item: &Item) -> Result<StartKey, PartitionError> {
