@@ -1,6 +1,7 @@
 """Fixtures of the client tests: they talk to a running region through the profile that scripts/up wrote."""
 
 import os
+import time
 import uuid
 
 import boto3
@@ -72,6 +73,17 @@ def number_table(dynamodb):
 @pytest.fixture
 def key():
     return "k-" + uuid.uuid4().hex[:12]
+
+
+def until(read, there, seconds=10):
+    """What an eventually consistent read answers when it has what was written."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = read()
+        if there(answer):
+            return answer
+        assert time.monotonic() < end, f"still not there after {seconds} s: {str(answer)[:200]}"
+        time.sleep(0.02)
 
 
 def error_of(info):

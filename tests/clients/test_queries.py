@@ -92,6 +92,7 @@ def test_local_index(filled):
         IndexName="by-colour",
         KeyConditionExpression=Key("pk").eq("a") & Key("colour").eq("red"),
         Select="ALL_ATTRIBUTES",
+        ConsistentRead=True,
     )
     assert "text" in whole["Items"][0]
 

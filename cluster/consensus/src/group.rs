@@ -6,7 +6,7 @@ use crate::network::{Addressed, Request, decode, encode};
 use crate::repair::{self, Seen, Step};
 use crate::types::{Command, LeaderId, Member, Raft, TypeConfig};
 use breakwater_storage::Engine;
-use breakwater_transport::Transport;
+use breakwater_transport::{Kind, Transport};
 use breakwater_types::{GroupId, NodeName};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
@@ -96,6 +96,8 @@ const CHANGE_MAX: Duration = Duration::from_secs(10);
 const CAUGHT_UP_ENTRIES: u64 = 100;
 /// A member that was heard within this time is up: more than a few heartbeats, and a pause of the scheduler.
 const HEARD_LATELY: Duration = Duration::from_millis(1_500);
+/// What a member has to answer before it is handed leadership.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(200);
 
 pub struct Group {
     pub(crate) id: GroupId,
@@ -421,6 +423,9 @@ impl Group {
         if !caught_up {
             return Err(format!("{to} is not caught up"));
         }
+        // Who hands over to a node that has just died leaves the group without a leader for an election's time.
+        let sign_of_life = self.transport.call(to, Kind::Ping, 0, Bytes::new(), Instant::now() + SIGN_OF_LIFE);
+        sign_of_life.await.map_err(|e| format!("{to} doesn't answer: {e}"))?;
         // The lease is given away with it: followers that hear of the transfer vote at once.
         let term = self.raft.metrics().borrow_watched().current_term;
         self.handed_over.fetch_max(term, Ordering::SeqCst);
@@ -483,7 +488,7 @@ impl Group {
         self.rest();
         let deadline = Instant::now() + Duration::from_millis(500);
         for (to, member) in self.member_ids().into_iter().filter(|(_, name)| *name != me) {
-            let kind = breakwater_transport::Kind::Raft;
+            let kind = Kind::Raft;
             let Ok(payload) = encode(&Addressed { to, request: Request::Rest { term, last_index } }) else {
                 return self.wake();
             };

@@ -19,14 +19,15 @@ const ENTRY_WRITES_MAX: usize = 256;
 /// Above this an entry takes no more; a single write may be larger.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
 
-/// An evaluated write. Its latch and its permit are free when its outcome is known, whether or not its caller waits.
+/// An evaluated write. Its latch and its permits are free when its outcome is known, whether or not its caller waits.
 pub(super) struct Evaluated {
     pub(super) request_id: u128,
     pub(super) effects: Effects,
     pub(super) done: WriteDone,
     pub(super) lead: Lead,
     pub(super) latch: Guard,
-    pub(super) permit: OwnedSemaphorePermit,
+    /// Of their number, and of their bytes.
+    pub(super) permits: [OwnedSemaphorePermit; 2],
 }
 
 struct Waiting {
@@ -135,7 +136,7 @@ impl Replica {
             }
             effects.push(write.effects);
             done.push((write.request_id, write.done));
-            held.push((write.latch, write.permit));
+            held.push((write.latch, write.permits));
             answers.push(answer);
         }
         let outcome = self.group.propose(lead, self.partition.command(effects)).instrument(traced).await;

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// Writes of one partition under way at the same time; more are throttled before anything is done.
 const WRITES_MAX: usize = 2_048;
+/// What these writes may hold of memory; a leader without a quorum keeps them until it knows their outcome.
+const WRITES_BYTES_MAX: usize = 64 << 20;
 const READS_MAX: usize = 1_024;
 
 pub struct Replica {
@@ -22,6 +24,7 @@ pub struct Replica {
     /// refused. Never good for an answer that proposes nothing.
     lead: Mutex<Option<Lead>>,
     writes: Arc<Semaphore>,
+    write_bytes: Arc<Semaphore>,
     pub(super) commits: Commits,
     reads: Semaphore,
 }
@@ -43,6 +46,7 @@ impl Replica {
             clock,
             lead: Mutex::new(None),
             writes: Arc::new(Semaphore::new(WRITES_MAX)),
+            write_bytes: Arc::new(Semaphore::new(WRITES_BYTES_MAX)),
             commits: Commits::default(),
             reads: Semaphore::new(READS_MAX),
         })
@@ -151,7 +155,12 @@ impl Replica {
             }
             Err(e) => return Err(e),
         };
-        let evaluated = Evaluated { request_id: write.request_id, effects, done, lead, latch, permit };
+        let bytes = u32::try_from(effects.encoded_bytes_max()).map_err(|_| PartitionError::Throttled)?;
+        let Ok(bytes) = self.write_bytes.clone().try_acquire_many_owned(bytes) else {
+            return Err(PartitionError::Throttled);
+        };
+        let permits = [permit, bytes];
+        let evaluated = Evaluated { request_id: write.request_id, effects, done, lead, latch, permits };
         if cfg!(feature = "broken-ack-before-quorum") {
             let done = evaluated.done.clone();
             tokio::spawn(Commits::commit(self, evaluated));
