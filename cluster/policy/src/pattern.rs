@@ -1,0 +1,345 @@
+//! Texts with wildcards and variables: what actions, resources and conditions are compared with.
+
+use crate::context::Context;
+use std::borrow::Cow;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    Byte(u8),
+    /// `?`: one character.
+    One,
+    /// `*`: any number of them.
+    Many,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Signs(Vec<Sign>),
+    Variable { key: String, default: Option<String> },
+}
+
+/// What `*`, `?` and `${…}` mean in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) wildcards: bool,
+    pub(crate) variables: bool,
+}
+
+/// A text to compare with. Case matters, but for patterns that were made [`Pattern::folded`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    parts: Vec<Part>,
+    folded: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadVariable;
+
+fn push(parts: &mut Vec<Part>, sign: Sign) {
+    match parts.last_mut() {
+        Some(Part::Signs(signs)) => signs.push(sign),
+        _ => parts.push(Part::Signs(vec![sign])),
+    }
+}
+
+/// The inside of `${…}`: `key` or `key, 'default'`.
+fn variable(inside: &str) -> Result<Part, BadVariable> {
+    let (key, default) = match inside.split_once(',') {
+        None => (inside.trim(), None),
+        Some((key, default)) => {
+            let default = default.trim();
+            let quoted = default.strip_prefix('\'').and_then(|d| d.strip_suffix('\'')).ok_or(BadVariable)?;
+            (key.trim(), Some(quoted.to_owned()))
+        }
+    };
+    let fits = |c: char| c.is_alphanumeric() || "_.:/=+-@ ".contains(c);
+    if key.is_empty() || !key.contains(':') || !key.chars().all(fits) {
+        return Err(BadVariable);
+    }
+    Ok(Part::Variable { key: key.to_owned(), default })
+}
+
+impl Pattern {
+    pub(crate) fn parse(text: &str, reading: Reading) -> Result<Pattern, BadVariable> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(first) = rest.bytes().next() {
+            if reading.variables && rest.starts_with("${") {
+                let end = rest.find('}').ok_or(BadVariable)?;
+                match &rest[2..end] {
+                    // Signs that stand for themselves.
+                    sign @ ("*" | "?" | "$") => push(&mut parts, Sign::Byte(sign.as_bytes()[0])),
+                    inside => parts.push(variable(inside)?),
+                }
+                rest = &rest[end + 1..];
+                continue;
+            }
+            let sign = match first {
+                b'*' if reading.wildcards => Sign::Many,
+                b'?' if reading.wildcards => Sign::One,
+                byte => Sign::Byte(byte),
+            };
+            push(&mut parts, sign);
+            // Byte by byte also within a character: they are put together again as they were.
+            match first.is_ascii() {
+                true => rest = &rest[1..],
+                false => {
+                    let character = rest.chars().next().map_or(1, char::len_utf8);
+                    rest.as_bytes()[1..character].iter().for_each(|b| push(&mut parts, Sign::Byte(*b)));
+                    rest = &rest[character..];
+                }
+            }
+        }
+        Ok(Pattern { parts, folded: false })
+    }
+
+    /// Wildcards, no variables, any case: as actions are written.
+    pub(crate) fn folded(text: &str) -> Pattern {
+        let reading = Reading { wildcards: true, variables: false };
+        let parsed = Pattern::parse(&text.to_ascii_lowercase(), reading);
+        Pattern { parts: parsed.map(|p| p.parts).unwrap_or_default(), folded: true }
+    }
+
+    /// The same text with `:` cut out, in at most `most` pieces; variables stay whole.
+    pub(crate) fn split(&self, most: usize) -> Vec<Pattern> {
+        let mut pieces = vec![Vec::new()];
+        for part in &self.parts {
+            let Part::Signs(signs) = part else {
+                if let Some(piece) = pieces.last_mut() {
+                    piece.push(part.clone());
+                }
+                continue;
+            };
+            for sign in signs {
+                if *sign == Sign::Byte(b':') && pieces.len() < most {
+                    pieces.push(Vec::new());
+                } else if let Some(piece) = pieces.last_mut() {
+                    push(piece, *sign);
+                }
+            }
+        }
+        pieces.into_iter().map(|parts| Pattern { parts, folded: self.folded }).collect()
+    }
+
+    pub(crate) fn anything() -> Pattern {
+        Pattern { parts: vec![Part::Signs(vec![Sign::Many])], folded: false }
+    }
+
+    /// Nothing where a variable has no value.
+    fn signs(&self, context: &Context) -> Option<Cow<'_, [Sign]>> {
+        match self.parts.as_slice() {
+            [] => return Some(Cow::Borrowed(&[])),
+            [Part::Signs(signs)] => return Some(Cow::Borrowed(signs)),
+            _ => {}
+        }
+        let mut all = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Signs(signs) => all.extend_from_slice(signs),
+                Part::Variable { key, default } => {
+                    let value = context.get(key).and_then(|v| v.single()).or(default.as_deref())?;
+                    // Whatever signs it has, they stand for themselves: a user called `*` is not everybody.
+                    all.extend(value.bytes().map(Sign::Byte));
+                }
+            }
+        }
+        Some(Cow::Owned(all))
+    }
+
+    pub(crate) fn matches(&self, text: &str, context: &Context) -> bool {
+        match self.signs(context) {
+            Some(signs) => glob(&signs, text.as_bytes(), self.folded),
+            None => false,
+        }
+    }
+
+    /// As text, without case, for what compares no wildcards.
+    pub(crate) fn equals_in_any_case(&self, text: &str, context: &Context) -> bool {
+        let Some(signs) = self.signs(context) else { return false };
+        let bytes: Option<Vec<u8>> =
+            signs.iter().map(|s| if let Sign::Byte(b) = s { Some(*b) } else { None }).collect();
+        let literal = bytes.and_then(|b| String::from_utf8(b).ok());
+        literal.is_some_and(|literal| literal.to_lowercase() == text.to_lowercase())
+    }
+}
+
+/// Linear but for the last star, to which it goes back: at most text times pattern.
+fn glob(signs: &[Sign], text: &[u8], folded: bool) -> bool {
+    let character_end = |mut at: usize| {
+        at += 1;
+        while text.get(at).is_some_and(|b| b & 0b1100_0000 == 0b1000_0000) {
+            at += 1;
+        }
+        at
+    };
+    let (mut sign, mut at) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    loop {
+        let stepped = match (signs.get(sign), text.get(at)) {
+            (None, None) => return true,
+            (Some(Sign::Many), _) => {
+                star = Some((sign + 1, at));
+                sign += 1;
+                true
+            }
+            (Some(Sign::One), Some(_)) => {
+                sign += 1;
+                at = character_end(at);
+                true
+            }
+            (Some(Sign::Byte(wanted)), Some(got)) => {
+                let same = if folded { *wanted == got.to_ascii_lowercase() } else { wanted == got };
+                if same {
+                    sign += 1;
+                    at += 1;
+                }
+                same
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        if stepped {
+            continue;
+        }
+        match star {
+            Some((after, from)) if from < text.len() => {
+                let next = character_end(from);
+                star = Some((after, next));
+                sign = after;
+                at = next;
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// An ARN with wildcards: they don't reach over a colon, but for one that ends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ArnPattern {
+    Everything,
+    Segments(Vec<Pattern>),
+}
+
+const SEGMENTS: usize = 6;
+
+impl ArnPattern {
+    pub(crate) fn parse(text: &str, variables: bool) -> Result<ArnPattern, BadVariable> {
+        if text == "*" {
+            return Ok(ArnPattern::Everything);
+        }
+        let mut segments = Pattern::parse(text, Reading { wildcards: true, variables })?.split(SEGMENTS);
+        // An ARN that ends early is completed with stars.
+        segments.resize_with(SEGMENTS, Pattern::anything);
+        Ok(ArnPattern::Segments(segments))
+    }
+
+    pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {
+        match self {
+            ArnPattern::Everything => true,
+            ArnPattern::Segments(segments) => {
+                let mut given = arn.splitn(SEGMENTS, ':');
+                let all = segments.iter().all(|s| given.next().is_some_and(|given| s.matches(given, context)));
+                all && given.next().is_none()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FULL: Reading = Reading { wildcards: true, variables: true };
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        Pattern::parse(pattern, FULL).unwrap().matches(text, &Context::default())
+    }
+
+    #[test]
+    fn wildcards() {
+        for (pattern, text) in [
+            ("*", ""),
+            ("a*c", "abbc"),
+            ("a?c", "aéc"),
+            ("*b*b", "abab"),
+            ("a${*}", "a*"),
+            ("", ""),
+            ("**x", "x"),
+            ("é*", "éa"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("a?c", "ac"), ("a*c", "acd"), ("a${*}", "ab"), ("A", "a"), ("?", ""), ("a", "")] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+        assert!(Pattern::folded("DynamoDB:get*").matches("dynamodb:GetItem", &Context::default()));
+    }
+
+    #[test]
+    fn variables_stand_for_their_text_and_match_nothing_without_one() {
+        let mut context = Context::default();
+        context.set("aws:username", "a*");
+        let home = Pattern::parse("home/${AWS:UserName}/*", FULL).unwrap();
+        assert!(home.matches("home/a*/x", &context));
+        assert!(!home.matches("home/ab/x", &context));
+        assert!(!home.matches("home//x", &Context::default()));
+        let or = Pattern::parse("${aws:PrincipalTag/team, 'company-wide'}", FULL).unwrap();
+        assert!(or.matches("company-wide", &context));
+        context.set("aws:principaltag/TEAM", "red");
+        assert!(or.matches("red", &context));
+        for bad in ["${", "${}", "${aws:x, y}", "${nocolon}", "${a:b{}"] {
+            assert!(Pattern::parse(bad, FULL).is_err(), "{bad}");
+        }
+        let old = Pattern::parse("${aws:username}", Reading { wildcards: true, variables: false }).unwrap();
+        assert!(old.matches("${aws:username}", &context));
+    }
+
+    #[test]
+    fn stars_of_arns_stay_in_their_segment() {
+        let arn = "arn:aws:dynamodb:us-east-1:111122223333:table/t/index/i";
+        let context = Context::default();
+        let matches = |pattern: &str| ArnPattern::parse(pattern, true).unwrap().matches(arn, &context);
+        assert!(matches("arn:aws:dynamodb:*:111122223333:table/t/*"));
+        assert!(matches("arn:aws:dynamodb:*:*:*"));
+        assert!(matches("arn:aws:dynamodb"));
+        assert!(matches("arn:*"));
+        assert!(!matches("arn:aws:*:table/t/index/i"));
+        assert!(!matches("arn:aws:dynamodb:*:table/*"));
+        assert!(!matches("arn:aws:dynamodb:us-east-1:111122223333:table/t"));
+        assert!(!ArnPattern::parse("arn:aws:*", true).unwrap().matches("*", &context));
+    }
+
+    fn by_definition(signs: &[Sign], text: &[char]) -> bool {
+        match (signs.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some((Sign::Many, rest)), _) => (0..=text.len()).any(|n| by_definition(rest, &text[n..])),
+            (Some((Sign::One, signs)), Some((_, text))) => by_definition(signs, text),
+            (Some((Sign::Byte(b), signs)), Some((c, text))) => {
+                u32::from(*b) == u32::from(*c) && by_definition(signs, text)
+            }
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_match_is_the_defined_one(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
+            let signs: Vec<Sign> = pattern.bytes().map(|b| match b {
+                b'*' => Sign::Many,
+                b'?' => Sign::One,
+                b => Sign::Byte(b),
+            }).collect();
+            let text: Vec<char> = text.chars().collect();
+            let whole: String = text.iter().collect();
+            prop_assert_eq!(glob(&signs, whole.as_bytes(), false), by_definition(&signs, &text));
+        }
+
+        #[test]
+        fn no_text_panics(pattern in ".{0,30}", text in ".{0,30}") {
+            if let Ok(p) = Pattern::parse(&pattern, FULL) {
+                p.matches(&text, &Context::default());
+                p.split(6);
+            }
+        }
+    }
+}
