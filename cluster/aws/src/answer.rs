@@ -3,13 +3,20 @@
 use crate::call::RequestId;
 use crate::connection::AnswerBody;
 use crate::error::AwsError;
+use crate::operation::Protocol;
+use crate::query;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 /// What to answer, before it is HTTP.
 pub enum Answer {
-    Json { content_type: &'static str, status: StatusCode, body: Bytes },
+    /// JSON or XML.
+    Body {
+        content_type: &'static str,
+        status: StatusCode,
+        body: Bytes,
+    },
     Health,
     NotFound,
     Preflight,
@@ -20,19 +27,26 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const SERVER: HeaderValue = HeaderValue::from_static("Server");
 
-pub fn error(e: &AwsError, model: &str, content_type: &'static str) -> Answer {
+pub fn error(e: &AwsError, model: &str, content_type: &'static str, request_id: &RequestId) -> Answer {
+    if content_type == Protocol::Query.content_type() {
+        let (status, body) = query::error(e, model, request_id.as_str());
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        return Answer::Body { content_type, status, body: body.into() };
+    }
     let status = StatusCode::from_u16(e.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Answer::Json { content_type, status, body: e.to_json(model).into() }
+    Answer::Body { content_type, status, body: e.to_json(model).into() }
 }
 
-/// The content type to answer with; none if the request's is not JSON, which AWS answers with 404.
-pub fn content_type(headers: &HeaderMap, empty: bool) -> Option<&'static str> {
+/// The content type to answer with; none if the request's is not JSON (nor a form, where there are services that take
+/// forms), which AWS answers with 404.
+pub fn content_type(headers: &HeaderMap, empty: bool, forms: bool) -> Option<&'static str> {
     let sent = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let sent = sent.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
     match sent {
         b"application/x-amz-json-1.0" => Some("application/x-amz-json-1.0"),
         b"application/x-amz-json-1.1" => Some("application/x-amz-json-1.1"),
         b"application/json" => Some("application/json"),
+        b"application/x-www-form-urlencoded" if forms => Some(Protocol::Query.content_type()),
         _ if empty => Some("application/json"),
         _ => None,
     }

@@ -1,33 +1,48 @@
 //! May this caller do this? Asked for every resource of every call, before the operation runs.
 
 use crate::arn::Arn;
-use crate::call::Call;
+use crate::call::{Call, Identity};
 use crate::error::AwsError;
+use breakwater_policy::Context;
 
 /// Answers from memory: a call to another node has no place on a request's way.
 pub trait Authorizer: Send + Sync + 'static {
-    fn authorize(&self, call: &Call, action: &'static str, resource: &Arn) -> Result<(), AwsError>;
+    /// `conditions` adds the service's own condition keys.
+    fn authorize(
+        &self,
+        call: &Call,
+        action: &'static str,
+        resource: &Arn,
+        conditions: &dyn Fn(&mut Context),
+    ) -> Result<(), AwsError>;
 }
 
-/// The account's administrator may do everything, anybody else nothing: what holds until there are policies.
+/// An account's root user may do everything in it, anybody else nothing: for where there are no policies, as in tests.
 #[derive(Debug, Default)]
-pub struct AdministratorOnly;
+pub struct RootOnly;
 
-impl Authorizer for AdministratorOnly {
-    fn authorize(&self, call: &Call, action: &'static str, resource: &Arn) -> Result<(), AwsError> {
-        if call.principal.administrator && call.principal.account == call.scope.account {
+impl Authorizer for RootOnly {
+    fn authorize(
+        &self,
+        call: &Call,
+        action: &'static str,
+        resource: &Arn,
+        _conditions: &dyn Fn(&mut Context),
+    ) -> Result<(), AwsError> {
+        if call.principal.identity == Identity::Root && call.principal.account == call.scope.account {
             Ok(())
         } else {
-            Err(not_authorized(call, action, resource))
+            Err(not_authorized(call, action, resource, "because no identity-based policy allows"))
         }
     }
 }
 
-/// AWS's words for a caller whom no policy allows it.
-pub fn not_authorized(call: &Call, action: &str, resource: &Arn) -> AwsError {
+/// AWS's words for a caller who may not: `why` is as `because no identity-based policy allows` or `with an explicit deny
+/// in an identity-based policy`.
+pub fn not_authorized(call: &Call, action: &str, resource: &Arn, why: &str) -> AwsError {
+    let ending = if why.ends_with("allows") { format!(" the {action} action") } else { String::new() };
     AwsError::access_denied(format!(
-        "User: {} is not authorized to perform: {action} on resource: {resource} because no identity-based policy \
-         allows the {action} action",
+        "User: {} is not authorized to perform: {action} on resource: {resource} {why}{ending}",
         call.principal.arn
     ))
 }

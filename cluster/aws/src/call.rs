@@ -40,6 +40,28 @@ impl std::fmt::Debug for RequestId {
     }
 }
 
+/// What kind of principal it is, and what it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The account itself.
+    Root,
+    /// By name, without the path.
+    User(String),
+}
+
+impl Identity {
+    /// From an ARN of IAM, as access keys keep it.
+    pub fn of_arn(arn: &str) -> Option<Identity> {
+        let mut parts = arn.splitn(6, ':');
+        let (service, resource) = (parts.nth(2)?, parts.nth(2)?);
+        match (service, resource.split_once('/')) {
+            ("iam", None) if resource == "root" => Some(Identity::Root),
+            ("iam", Some(("user", path))) => path.rsplit('/').next().map(|name| Identity::User(name.to_owned())),
+            _ => None,
+        }
+    }
+}
+
 /// Whose access key signed the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -47,8 +69,7 @@ pub struct Principal {
     pub account: AccountId,
     /// `arn:aws:iam::111122223333:user/administrator`.
     pub arn: String,
-    /// The account's administrator or its root user: may do everything.
-    pub administrator: bool,
+    pub identity: Identity,
 }
 
 /// One request, after its signature was found good.
@@ -61,6 +82,8 @@ pub struct Call {
     /// Past it the caller has been answered with an error: work that can still be given up should be.
     pub deadline: Instant,
     pub source: SocketAddr,
+    /// Whether the client spoke TLS.
+    pub secure: bool,
     pub user_agent: Option<http::HeaderValue>,
     /// Wall time at which the request was read, in milliseconds since 1970.
     pub received_unix_ms: i64,

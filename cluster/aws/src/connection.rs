@@ -9,7 +9,7 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -56,6 +56,8 @@ pub struct Connection {
     /// Milliseconds after `started`, plus one, since when the client has taken nothing; zero when it takes.
     blocked_ms: AtomicU64,
     pub abort: OnceLock<AbortHandle>,
+    /// Whether it speaks TLS.
+    pub secure: AtomicBool,
 }
 
 impl Connection {
@@ -66,6 +68,7 @@ impl Connection {
             since_ms: AtomicU64::new(0),
             blocked_ms: AtomicU64::new(0),
             abort: OnceLock::new(),
+            secure: AtomicBool::new(false),
         })
     }
 

@@ -11,7 +11,8 @@ use crate::error::AwsError;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::mount::{Mount, Mounted};
-use crate::operation::Service;
+use crate::operation::{Protocol, Service};
+use crate::query::{self, Form};
 use crate::sigv4::{Credentials, SignedRequest, Verifier};
 use breakwater_types::{Scope, SharedClock};
 use bytes::Bytes;
@@ -44,6 +45,9 @@ pub trait Route: Send + Sync + 'static {
     ) -> Pin<Box<dyn Future<Output = Response<RouteBody>> + Send>>;
 }
 
+/// The service and operation that a request names, and the form it came as.
+type Asked<'a> = (&'a Arc<dyn Mounted>, usize, Option<Form>);
+
 type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Everything that a front is made of.
@@ -55,6 +59,7 @@ pub struct FrontBuilder {
     limits: Limits,
     metrics: Metrics,
     mounts: HashMap<&'static str, Arc<dyn Mounted>>,
+    queries: bool,
     first: Option<Arc<dyn Mounted>>,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
@@ -68,6 +73,8 @@ pub struct Front {
     limits: Limits,
     metrics: Metrics,
     mounts: HashMap<&'static str, Arc<dyn Mounted>>,
+    /// Whether any of them speaks the Query protocol.
+    queries: bool,
     /// Answers for requests that name no service.
     first_service: &'static str,
     routes: Vec<(String, Arc<dyn Route>)>,
@@ -100,6 +107,7 @@ impl FrontBuilder {
             limits: Limits::default(),
             metrics: Metrics::register(registry),
             mounts: HashMap::new(),
+            queries: false,
             first: None,
             routes: Vec::new(),
             ready: Arc::new(|| true),
@@ -120,6 +128,7 @@ impl FrontBuilder {
     pub fn mount<C: Send + Sync>(mut self, service: &'static Service<C>, context: Arc<C>) -> Self {
         let mount: Arc<dyn Mounted> = Arc::new(Mount::new(service, context, &self.metrics));
         self.first.get_or_insert_with(|| mount.clone());
+        self.queries |= service.protocol == Protocol::Query;
         let before = self.mounts.insert(service.target_prefix, mount);
         assert!(before.is_none(), "two services under {}", service.target_prefix);
         self
@@ -145,6 +154,7 @@ impl FrontBuilder {
             limits: self.limits,
             metrics: self.metrics,
             mounts: self.mounts,
+            queries: self.queries,
             first_service,
             routes: self.routes,
             ready: self.ready,
@@ -216,7 +226,7 @@ impl Front {
         let request_id = RequestId::random();
         let (parts, incoming) = request.into_parts();
         let mut response = match self.answer(&parts, incoming, request_id, source, connection).await? {
-            Answer::Json { content_type, status, body } => answer::json(&request_id, content_type, status, body),
+            Answer::Body { content_type, status, body } => answer::json(&request_id, content_type, status, body),
             Answer::Health => answer::plain(&request_id, StatusCode::OK, self.health.clone()),
             Answer::NotFound => answer::not_found(&request_id),
             Answer::Preflight => answer::preflight(&request_id, &parts.headers),
@@ -257,23 +267,23 @@ impl Front {
                 self.metrics.refused(self.first_service, "RequestEntityTooLarge".into());
                 return Ok(Answer::TooLarge);
             }
-            Err(BodyError::NoRoom) => return Ok(self.refuse(None, AwsError::throttling(), "")),
+            Err(BodyError::NoRoom) => return Ok(self.refuse(None, AwsError::throttling(), "", &request_id)),
             Err(e @ BodyError::Lost(_)) => return Err(e),
         };
         connection.enter(Phase::Busy);
-        let Some(content_type) = answer::content_type(&parts.headers, body.bytes.is_empty()) else {
+        let Some(content_type) = answer::content_type(&parts.headers, body.bytes.is_empty(), self.queries) else {
             return Ok(Answer::NotFound);
         };
         let Some(_slot) = Slot::take(self) else {
-            return Ok(self.refuse(None, AwsError::throttling(), content_type));
+            return Ok(self.refuse(None, AwsError::throttling(), content_type, &request_id));
         };
-        let work = AssertUnwindSafe(self.work(parts, &body.bytes, request_id, source, content_type));
+        let work = AssertUnwindSafe(self.work(parts, &body.bytes, request_id, source, connection, content_type));
         Ok(match work.catch_unwind().await {
             Ok(answer) => answer,
             Err(panic) => {
                 let what = panic_text(&*panic);
                 tracing::error!(%request_id, panic = what, "a handler panicked");
-                self.refuse(None, AwsError::internal("panic"), content_type)
+                self.refuse(None, AwsError::internal("panic"), content_type, &request_id)
             }
         })
     }
@@ -284,11 +294,18 @@ impl Front {
         body: &Bytes,
         request_id: RequestId,
         source: SocketAddr,
+        connection: &Connection,
         content_type: &'static str,
     ) -> Answer {
         let begun = Instant::now();
-        let Some((mount, index)) = self.find(&parts.headers) else {
-            return self.refuse(None, AwsError::unknown_operation(), content_type);
+        let asked = if content_type == Protocol::Query.content_type() {
+            self.find_query(body)
+        } else {
+            self.find(&parts.headers).ok_or_else(AwsError::unknown_operation).map(|(mount, index)| (mount, index, None))
+        };
+        let (mount, index, form) = match asked {
+            Ok(found) => found,
+            Err(e) => return self.refuse(None, e, content_type, &request_id),
         };
         let names = mount.names();
         if content_type != "application/json" && content_type != names.protocol.content_type() {
@@ -302,9 +319,13 @@ impl Front {
             headers: &parts.headers,
             body,
         };
-        let principal = match self.verifier.verify(names.service, &signed) {
+        let principal = match self.verifier.verify(names.service, names.global, &signed) {
             Ok(principal) => principal,
-            Err(e) => return self.refuse(Some(&**mount), e, content_type),
+            Err(e) => return self.refuse(Some(&**mount), e, content_type, &request_id),
+        };
+        let body = match form.map(Form::into_json).transpose() {
+            Ok(json) => json.map_or_else(|| body.clone(), Bytes::from),
+            Err(e) => return self.refuse(Some(&**mount), e, content_type, &request_id),
         };
         let span = tracing::info_span!(
             target: "breakwater::request", "request", otel.kind = "server", service = names.service, operation, %request_id
@@ -315,12 +336,13 @@ impl Front {
             principal,
             deadline: begun + self.limits.request_deadline,
             source,
+            secure: connection.secure.load(Ordering::Relaxed),
             user_agent: parts.headers.get(header::USER_AGENT).cloned(),
             received_unix_ms: self.clock.unix_ms(),
             clock: self.clock.clone(),
             span,
         };
-        let invoked = mount.invoke(index, &call, body.clone(), &*self.authorizer).instrument(call.span.clone());
+        let invoked = mount.invoke(index, &call, body, &*self.authorizer).instrument(call.span.clone());
         // Caught here and not only above, so that the operation's metrics count it.
         let caught = tokio::time::timeout_at(call.deadline, AssertUnwindSafe(invoked).catch_unwind()).await;
         let result = match caught {
@@ -329,28 +351,55 @@ impl Front {
             Err(_) => Err(AwsError::internal("the deadline passed")),
         };
         metrics.answered(result.as_ref().err().map(|e| &e.code), begun.elapsed().as_secs_f64());
+        let result = result.and_then(|json| match names.protocol {
+            Protocol::Query => {
+                query::answer(operation, names.model_namespace, request_id.as_str(), &json).map(Into::into)
+            }
+            Protocol::AwsJson10 | Protocol::AwsJson11 => Ok(json),
+        });
         match result {
-            Ok(body) => Answer::Json { content_type, status: StatusCode::OK, body: body.into() },
+            Ok(body) => Answer::Body { content_type, status: StatusCode::OK, body: body.into() },
             Err(e) => {
                 if e.status >= 500 {
                     let cause = e.cause.as_deref().unwrap_or_default();
                     tracing::warn!(%request_id, service = names.service, operation, code = %e.code, cause, "failed");
                 }
-                answer::error(&e, names.model_namespace, content_type)
+                answer::error(&e, names.model_namespace, content_type, &request_id)
             }
         }
+    }
+
+    /// The service and operation that a form names: by its API's version, since operations of several services share
+    /// names.
+    fn find_query(&self, body: &[u8]) -> Result<Asked<'_>, AwsError> {
+        let form = Form::parse(body)?;
+        let Some(action) = form.get("Action").filter(|action| !action.is_empty()) else {
+            return Err(AwsError::new("MissingAction", 400, "The request must contain the parameter Action"));
+        };
+        let version = form.get("Version").unwrap_or_default();
+        let unknown =
+            || AwsError::new("InvalidAction", 400, format!("Could not find operation {action} for version {version}"));
+        let mount = self.mounts.get(version).filter(|m| m.names().protocol == Protocol::Query).ok_or_else(unknown)?;
+        let index = mount.find(action).ok_or_else(unknown)?;
+        Ok((mount, index, Some(form)))
     }
 
     /// The service and operation that `X-Amz-Target` names.
     fn find(&self, headers: &HeaderMap) -> Option<(&Arc<dyn Mounted>, usize)> {
         let target = headers.get("x-amz-target")?.to_str().ok()?;
         let (prefix, operation) = target.split_once('.')?;
-        let mount = self.mounts.get(prefix)?;
+        let mount = self.mounts.get(prefix).filter(|mount| mount.names().protocol != Protocol::Query)?;
         Some((mount, mount.find(operation)?))
     }
 
     /// An error before any operation had the request.
-    fn refuse(&self, mount: Option<&dyn Mounted>, e: AwsError, content_type: &'static str) -> Answer {
+    fn refuse(
+        &self,
+        mount: Option<&dyn Mounted>,
+        e: AwsError,
+        content_type: &'static str,
+        request_id: &RequestId,
+    ) -> Answer {
         let service = mount.map_or(self.first_service, |m| m.names().service);
         if e.status >= 500 {
             tracing::warn!(service, code = %e.code, cause = e.cause.as_deref().unwrap_or_default(), "failed");
@@ -358,7 +407,7 @@ impl Front {
         self.metrics.refused(service, e.code.clone());
         let model = mount.map_or("", |m| m.names().model_namespace);
         let content_type = if content_type.is_empty() { "application/x-amz-json-1.0" } else { content_type };
-        answer::error(&e, model, content_type)
+        answer::error(&e, model, content_type, request_id)
     }
 
     async fn serve_route(

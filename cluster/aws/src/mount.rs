@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub struct Names {
     pub service: &'static str,
+    pub global: bool,
     pub model_namespace: &'static str,
     pub protocol: Protocol,
 }
@@ -44,6 +45,7 @@ impl<C: Send + Sync> Mount<C> {
         Mount {
             names: Names {
                 service: service.name,
+                global: service.global,
                 model_namespace: service.model_namespace,
                 protocol: service.protocol,
             },

@@ -8,6 +8,7 @@ use crate::authorize::Authorizer;
 use crate::call::Call;
 use crate::error::AwsError;
 use crate::json;
+use breakwater_policy::Context as ConditionKeys;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -56,6 +57,10 @@ pub trait Operation: 'static {
     fn validate(_call: &Call, _request: &Self::Request) -> Result<(), AwsError> {
         Ok(())
     }
+
+    /// The service's own condition keys that this request has a value for, as `dynamodb:LeadingKeys`. Asked only where
+    /// a policy of the caller has conditions or variables.
+    fn conditions(_ctx: &Self::Context, _call: &Call, _request: &Self::Request, _keys: &mut ConditionKeys) {}
 
     /// Everything that the caller must be allowed to act on.
     fn resources(ctx: &Self::Context, call: &Call, request: &Self::Request) -> Vec<Arn>;
@@ -122,7 +127,7 @@ fn invoke<'a, O: Operation>(
         drop(body);
         O::validate(call, &request)?;
         for resource in O::resources(ctx, call, &request) {
-            authorizer.authorize(call, O::ACTION, &resource)?;
+            authorizer.authorize(call, O::ACTION, &resource, &|keys| O::conditions(ctx, call, &request, keys))?;
         }
         let response = O::handle(ctx, call, request).await?;
         O::encode(&response)
@@ -134,6 +139,9 @@ fn invoke<'a, O: Operation>(
 pub enum Protocol {
     AwsJson10,
     AwsJson11,
+    /// Forms in, XML out; [`Service::target_prefix`] is the version of the API, as `2010-05-08`, and
+    /// [`Service::model_namespace`] the namespace of the XML.
+    Query,
 }
 
 impl Protocol {
@@ -141,6 +149,7 @@ impl Protocol {
         match self {
             Protocol::AwsJson10 => "application/x-amz-json-1.0",
             Protocol::AwsJson11 => "application/x-amz-json-1.1",
+            Protocol::Query => "text/xml",
         }
     }
 }
@@ -149,6 +158,8 @@ impl Protocol {
 pub struct Service<C: 'static> {
     /// In credential scopes and endpoint names, as `dynamodb`.
     pub name: &'static str,
+    /// Signed for `us-east-1` wherever the region is, as IAM.
+    pub global: bool,
     /// Before the dot of `X-Amz-Target`, as `DynamoDB_20120810`.
     pub target_prefix: &'static str,
     /// Before the `#` of an error's `__type`, as `com.amazonaws.dynamodb.v20120810`.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::authorize::AdministratorOnly;
+use crate::authorize::RootOnly;
 use crate::call::{Principal, RequestId};
 use crate::coverage;
 use breakwater_types::{AccountId, Region, Scope, SystemClock};
@@ -38,6 +38,7 @@ impl Operation for Greet {
 
 static SERVICE: Service<Context> = Service {
     name: "test",
+    global: false,
     target_prefix: "Test_1",
     model_namespace: "com.amazonaws.test",
     protocol: Protocol::AwsJson10,
@@ -54,10 +55,15 @@ fn call(administrator: bool) -> Call {
             access_key_id: "AKIA".to_owned(),
             account,
             arn: "arn:aws:iam::111122223333:user/ann".to_owned(),
-            administrator,
+            identity: if administrator {
+                crate::call::Identity::Root
+            } else {
+                crate::call::Identity::User("ann".to_owned())
+            },
         }),
         deadline: Instant::now() + std::time::Duration::from_secs(1),
         source: ([127, 0, 0, 1], 1).into(),
+        secure: false,
         user_agent: None,
         received_unix_ms: 0,
         clock: SystemClock::shared(),
@@ -66,7 +72,7 @@ fn call(administrator: bool) -> Call {
 }
 
 async fn invoke(call: &Call, body: &'static str) -> Result<String, AwsError> {
-    let out = SERVICE.operations[0].invoke(&Arc::new(Context), call, Bytes::from(body), &AdministratorOnly).await?;
+    let out = SERVICE.operations[0].invoke(&Arc::new(Context), call, Bytes::from(body), &RootOnly).await?;
     Ok(String::from_utf8(out).unwrap())
 }
 

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -176,7 +177,10 @@ fn spawn_connection(shared: &Arc<Shared>, id: u64, stream: Stream, source: Socke
                     }
                     let bound = shared.front.limits().tls_handshake_timeout;
                     match tokio::time::timeout(bound, acceptor.accept(stream)).await {
-                        Ok(Ok(stream)) => serve(shared, stream, source, connection).await,
+                        Ok(Ok(stream)) => {
+                            connection.secure.store(true, Ordering::Relaxed);
+                            serve(shared, stream, source, connection).await;
+                        }
                         Ok(Err(e)) => tracing::debug!(%source, error = %e, "TLS handshake failed"),
                         Err(_) => shared.front.metrics().cut("handshake"),
                     }

@@ -205,6 +205,16 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether a decision by it may depend on the context: it has conditions or variables.
+    pub fn asks(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            let resources = statement.resources.iter().flat_map(|clause| &clause.any);
+            !statement.conditions.is_empty() || resources.into_iter().any(ArnPattern::has_variables)
+        })
+    }
+}
+
 impl Statement {
     /// The condition keys that it asks for.
     pub fn keys(&self) -> impl Iterator<Item = &str> {

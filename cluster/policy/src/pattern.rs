@@ -121,6 +121,10 @@ impl Pattern {
         pieces.into_iter().map(|parts| Pattern { parts, folded: self.folded }).collect()
     }
 
+    pub(crate) fn has_variables(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Variable { .. }))
+    }
+
     pub(crate) fn anything() -> Pattern {
         Pattern { parts: vec![Part::Signs(vec![Sign::Many])], folded: false }
     }
@@ -230,6 +234,13 @@ impl ArnPattern {
         // An ARN that ends early is completed with stars.
         segments.resize_with(SEGMENTS, Pattern::anything);
         Ok(ArnPattern::Segments(segments))
+    }
+
+    pub(crate) fn has_variables(&self) -> bool {
+        match self {
+            ArnPattern::Everything => false,
+            ArnPattern::Segments(segments) => segments.iter().any(Pattern::has_variables),
+        }
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {

@@ -4,10 +4,12 @@
 compile_error!("a node of the previous format is control-node-previous: --bin control-node-previous");
 
 mod credentials;
+mod iam;
 mod join;
 mod members;
 mod node;
 mod settings;
+mod sts;
 mod tables;
 
 use breakwater_node::{run, settings as read_settings};

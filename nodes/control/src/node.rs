@@ -5,10 +5,12 @@ use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
+use crate::{iam, sts};
 use anyhow::{Context, Result};
-use breakwater_aws::{AdministratorOnly, FrontBuilder, SecretKeys, Server};
+use breakwater_aws::{FrontBuilder, SecretKeys, Server};
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
+use breakwater_iam::{Guard, GuardMetrics};
 use breakwater_identity::{CertificateMetrics, JoinService, Joining, PeerIdentity, load_ca};
 use breakwater_meta::formats;
 use breakwater_meta::records::{self, NodeRecord};
@@ -109,7 +111,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
 
     let start = async {
         pages.not_ready("waits for a quorum of control nodes");
-        credentials::load_first(&common.identity_dir, &meta, Instant::now() + START_MAX).await?;
+        credentials::load_first(&common.identity_dir, &meta, &clock, Instant::now() + START_MAX).await?;
         let record = NodeRecord {
             name: common.name.clone(),
             kind: NodeKind::Control,
@@ -134,8 +136,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     // A control node that lags behind may have filled it: nobody who has a key may be refused because of that.
     credentials::caught_up(&access_keys, &meta, Instant::now() + START_MAX).await?;
     credentials::load(&access_keys, &keys);
-    tokio::spawn(credentials::follow(access_keys, keys.clone()));
-    let handler = KeysHandler { keys: keys.clone(), region: common.region.clone(), clock: clock.clone() };
+    tokio::spawn(credentials::follow(access_keys.clone(), keys.clone()));
+    let handler =
+        KeysHandler { keys: keys.clone(), mirror: access_keys, region: common.region.clone(), clock: clock.clone() };
     transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
 
     let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
@@ -146,6 +149,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         kept: None,
     };
+    let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
+    identities.filled(Instant::now() + START_MAX).await;
+    let guard = Guard::new(identities.clone(), common.region.as_str());
+    let iam = Arc::new(iam::Context { meta: meta.clone(), mirror: identities.clone(), clock: clock.clone() });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
     tokio::spawn(raise_format(meta_group.clone(), meta.clone()));
@@ -156,10 +163,15 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let ready = pages.clone();
         let mut built = None;
         pages.register(|registry| {
-            registry.register_collector(Box::new(MirrorMetrics(front.context().mirrors())));
-            let door = FrontBuilder::new((*scope).clone(), keys, Arc::new(AdministratorOnly), clock, registry)
+            let mut mirrors = front.context().mirrors();
+            mirrors.push(("iam", identities));
+            registry.register_collector(Box::new(MirrorMetrics(mirrors)));
+            registry.register_collector(Box::new(GuardMetrics(guard.clone())));
+            let door = FrontBuilder::new((*scope).clone(), keys, guard, clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&dynamodb::SERVICE, front.context())
+                .mount(&iam::SERVICE, iam.clone())
+                .mount(&sts::SERVICE, iam)
                 .build();
             built = Some(door);
         });

@@ -1,10 +1,12 @@
 //! `control-node-previous`: `control-node` as it was before the newest format, for trying upgrades.
 
 mod credentials;
+mod iam;
 mod join;
 mod members;
 mod node;
 mod settings;
+mod sts;
 mod tables;
 
 use breakwater_node::{run, settings as read_settings};

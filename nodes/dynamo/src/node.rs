@@ -3,9 +3,10 @@
 use crate::keys;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
-use breakwater_aws::{AdministratorOnly, DerivedKeys, FrontBuilder, Server};
+use breakwater_aws::{DerivedKeys, FrontBuilder, Server};
 use breakwater_consensus::{FirstId, GroupMetrics, Groups, Member};
 use breakwater_dynamodb::node::{Front, FrontSettings, Replicas};
+use breakwater_iam::{Guard, GuardMetrics};
 use breakwater_identity::{CertificateMetrics, Joining, PeerIdentity};
 use breakwater_meta::formats::{self, FormatError};
 use breakwater_meta::records::{self, NodeRecord};
@@ -120,6 +121,10 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         kept: Some(member.store.clone()),
     };
     let front = Front::start(front_settings, transport.clone(), meta.clone()).await;
+    let identities =
+        Mirror::start_kept(meta.clone(), breakwater_iam::records::PREFIX.to_vec(), member.store.clone(), clock.clone());
+    identities.filled(Instant::now() + START_MAX).await;
+    let guard = Guard::new(identities.clone(), common.region.as_str());
     let record = NodeRecord {
         name: common.name.clone(),
         kind: NodeKind::Dynamo,
@@ -150,9 +155,12 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let ready = pages.clone();
     let mut built = None;
     pages.register(|registry| {
-        registry.register_collector(Box::new(MirrorMetrics(front.context().mirrors())));
+        let mut mirrors = front.context().mirrors();
+        mirrors.push(("iam", identities));
+        registry.register_collector(Box::new(MirrorMetrics(mirrors)));
+        registry.register_collector(Box::new(GuardMetrics(guard.clone())));
         built = Some(
-            FrontBuilder::new((*scope).clone(), keys, Arc::new(AdministratorOnly), clock, registry)
+            FrontBuilder::new((*scope).clone(), keys, guard, clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&breakwater_dynamodb::SERVICE, front.context())
                 .build(),

@@ -19,7 +19,7 @@ fn verifier() -> &'static Verifier {
             access_key_id: ACCESS_KEY_ID.to_owned(),
             account: AccountId::new("111122223333").expect("an account"),
             arn: "arn:aws:iam::111122223333:user/a".to_owned(),
-            administrator: true,
+            identity: breakwater_aws::Identity::Root,
         };
         let key = SecretKey { secret: Zeroizing::new(SECRET.to_owned()), principal: Arc::new(principal) };
         Verifier::new("us-east-1", Arc::new(SecretKeys::new([key])), ManualClock::new(NOW_MS))
@@ -48,7 +48,7 @@ pub(crate) fn run(data: &[u8]) {
     }
     let request = SignedRequest { method, path, query, headers: &headers, body: rest };
     // Who has no key of ours signs nothing: the corpus has the only good signatures, on these bodies.
-    if let Ok(principal) = verifier().verify("dynamodb", &request) {
+    if let Ok(principal) = verifier().verify("dynamodb", false, &request) {
         assert_eq!(principal.access_key_id, ACCESS_KEY_ID);
         assert!(rest == b"{}" || query.is_some(), "a body that nobody signed");
     }

@@ -198,7 +198,7 @@ mod tests {
                 access_key_id: id.to_owned(),
                 account: AccountId::new("111122223333").unwrap(),
                 arn: format!("arn:aws:iam::111122223333:user/{id}"),
-                administrator: true,
+                identity: crate::call::Identity::Root,
             }),
         }
     }

@@ -22,7 +22,7 @@ fn verifier_at(now_s: i64) -> Verifier {
             access_key_id: "AKIDEXAMPLE".to_owned(),
             account: AccountId::new("111122223333").unwrap(),
             arn: "arn:aws:iam::111122223333:user/a".to_owned(),
-            administrator: true,
+            identity: crate::call::Identity::Root,
         }),
     }]);
     Verifier::new("us-east-1", Arc::new(keys), ManualClock::new(now_s * 1_000))
@@ -56,6 +56,7 @@ fn signed(mut request: Request<Vec<u8>>, presigned: bool) -> Request<Vec<u8>> {
 fn verify(request: &Request<Vec<u8>>) -> Result<Arc<Principal>, crate::AwsError> {
     verifier_at(NOW_S as i64).verify(
         "dynamodb",
+        false,
         &SignedRequest {
             method: request.method().as_str(),
             path: request.uri().path(),
@@ -187,6 +188,10 @@ fn aws_test_suite() {
             body: body.as_bytes(),
         };
         let verifier = verifier_at(1_440_938_160);
-        assert!(verifier.verify("service", &signed).is_ok(), "{uri} {:?}", verifier.verify("service", &signed));
+        assert!(
+            verifier.verify("service", false, &signed).is_ok(),
+            "{uri} {:?}",
+            verifier.verify("service", false, &signed)
+        );
     }
 }

@@ -11,6 +11,9 @@ use http::HeaderMap;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
+/// For which requests to services without regions are signed.
+pub const GLOBAL_REGION: &str = "us-east-1";
+
 /// What a signature covers.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedRequest<'a> {
@@ -48,14 +51,16 @@ impl Verifier {
         Verifier { region: region.into(), credentials, clock }
     }
 
-    /// Who signed the request, or AWS's error. The order of the checks is DynamoDB's.
-    pub fn verify(&self, service: &str, request: &SignedRequest<'_>) -> Result<Arc<Principal>, AwsError> {
+    /// Who signed the request, or AWS's error. The order of the checks is DynamoDB's. What is `global` is signed for
+    /// [`GLOBAL_REGION`], or for this region.
+    pub fn verify(&self, service: &str, global: bool, request: &SignedRequest<'_>) -> Result<Arc<Principal>, AwsError> {
         let claim = Claim::read(request.headers, request.query)?;
         self.check_time(&claim)?;
         check_signed_headers(&claim, request.headers)?;
         claim.check_algorithm()?;
         let [access_key_id, date, region, scope_service, terminator] = claim.credential_parts()?;
-        self.check_scope(service, &claim, date, region, scope_service, terminator)?;
+        let expected = if global && region == GLOBAL_REGION { GLOBAL_REGION } else { &self.region };
+        check_scope(expected, service, &claim, date, region, scope_service, terminator)?;
 
         let found =
             self.credentials.signing_key(access_key_id, date, region, service).map_err(|lookup| match lookup {
@@ -112,42 +117,40 @@ impl Verifier {
         }
         Ok(())
     }
+}
 
-    fn check_scope(
-        &self,
-        service: &str,
-        claim: &Claim<'_>,
-        date: &str,
-        region: &str,
-        scope_service: &str,
-        terminator: &str,
-    ) -> Result<(), AwsError> {
-        // The timestamp has passed as ISO 8601's basic format: sixteen signs of ASCII.
-        let day = claim.timestamp.get(..8).unwrap_or_default();
-        if region == self.region && scope_service == service && terminator == "aws4_request" && date == day {
-            return Ok(());
-        }
-        let mut wrong = Vec::new();
-        if region != self.region {
-            wrong.push(format!("Credential should be scoped to a valid region, not '{region}'."));
-        }
-        if scope_service != service {
-            wrong.push(format!("Credential should be scoped to correct service: '{service}'."));
-        }
-        if terminator != "aws4_request" {
-            wrong.push(format!(
-                "Credential should be scoped with a valid terminator: 'aws4_request', not '{terminator}'."
-            ));
-        }
-        if date != day {
-            wrong.push(format!(
-                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{date}' != \
-                 '{day}', from '{}'.",
-                claim.timestamp
-            ));
-        }
-        Err(invalid(wrong.join(" ")))
+fn check_scope(
+    expected: &str,
+    service: &str,
+    claim: &Claim<'_>,
+    date: &str,
+    region: &str,
+    scope_service: &str,
+    terminator: &str,
+) -> Result<(), AwsError> {
+    // The timestamp has passed as ISO 8601's basic format: sixteen signs of ASCII.
+    let day = claim.timestamp.get(..8).unwrap_or_default();
+    if region == expected && scope_service == service && terminator == "aws4_request" && date == day {
+        return Ok(());
     }
+    let mut wrong = Vec::new();
+    if region != expected {
+        wrong.push(format!("Credential should be scoped to a valid region, not '{region}'."));
+    }
+    if scope_service != service {
+        wrong.push(format!("Credential should be scoped to correct service: '{service}'."));
+    }
+    if terminator != "aws4_request" {
+        wrong.push(format!("Credential should be scoped with a valid terminator: 'aws4_request', not '{terminator}'."));
+    }
+    if date != day {
+        wrong.push(format!(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{date}' != \
+                 '{day}', from '{}'.",
+            claim.timestamp
+        ));
+    }
+    Err(invalid(wrong.join(" ")))
 }
 
 /// `Host`, and every `x-amz-` header that says what is to be done, must be covered.

@@ -19,7 +19,7 @@ impl Credentials for One {
                     access_key_id: id.to_owned(),
                     account: AccountId::new("111122223333").unwrap(),
                     arn: "arn:aws:iam::111122223333:user/a".to_owned(),
-                    administrator: true,
+                    identity: crate::call::Identity::Root,
                 }),
             }),
             ("AKID", false) => Err(Lookup::NotKnownHere),
@@ -40,7 +40,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 fn verify_with(here: bool, query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<(), AwsError> {
     let verifier = Verifier::new("us-east-1", Arc::new(One { here }), ManualClock::new(NOW_S * 1_000));
     let request = SignedRequest { method: "POST", path: "/", query, headers, body };
-    verifier.verify("dynamodb", &request).map(|_| ())
+    verifier.verify("dynamodb", false, &request).map(|_| ())
 }
 
 fn refused(query: Option<&str>, pairs: &[(&'static str, &str)]) -> (String, String) {

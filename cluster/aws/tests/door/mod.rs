@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use breakwater_aws::{
-    Access, AdministratorOnly, Arn, AwsError, Call, FrontBuilder, Limits, Operation, Plane, Principal, Protocol, Route,
+    Access, Arn, AwsError, Call, FrontBuilder, Limits, Operation, Plane, Principal, Protocol, RootOnly, Route,
     RouteBody, SecretKey, SecretKeys, Server, Service, derive_signing_key, entry,
 };
 use breakwater_types::{AccountId, Region, Scope, SharedClock, SystemClock};
@@ -77,6 +77,7 @@ operation!(Wait, |ctx, _call, input| {
 
 pub static SERVICE: Service<Context> = Service {
     name: "dynamodb",
+    global: false,
     target_prefix: "DynamoDB_20120810",
     model_namespace: "com.amazonaws.dynamodb.v20120810",
     protocol: Protocol::AwsJson10,
@@ -125,7 +126,11 @@ pub async fn open_with(limits: Limits, tls: Option<Arc<rustls::ServerConfig>>) -
             access_key_id: id.to_owned(),
             account: account.clone(),
             arn: format!("arn:aws:iam::111122223333:user/{id}"),
-            administrator,
+            identity: if administrator {
+                breakwater_aws::Identity::Root
+            } else {
+                breakwater_aws::Identity::User("ann".to_owned())
+            },
         }),
     };
     let keys = Arc::new(SecretKeys::new([user("AKIAADMIN", true), user("AKIAOTHER", false)]));
@@ -134,7 +139,7 @@ pub async fn open_with(limits: Limits, tls: Option<Arc<rustls::ServerConfig>>) -
     let clock = SystemClock::shared();
     let mut registry = Registry::default();
     let scope = Scope::new(account.clone(), Region::new("us-east-1").unwrap());
-    let front = FrontBuilder::new(scope, keys, Arc::new(AdministratorOnly), clock.clone(), &mut registry)
+    let front = FrontBuilder::new(scope, keys, Arc::new(RootOnly), clock.clone(), &mut registry)
         .limits(limits)
         .ready({
             let ready = ready.clone();

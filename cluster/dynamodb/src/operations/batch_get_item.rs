@@ -1,5 +1,6 @@
 //! BatchGetItem.
 
+use super::conditions::leading_keys;
 use super::errors::{from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -10,7 +11,7 @@ use crate::node::Context;
 use crate::router::RouteError;
 use crate::rpc::{GetRead, GotItem, PartitionError, PartitionRequest, PartitionResponse};
 use crate::tables::TableRecord;
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use breakwater_items::Item;
 use breakwater_items::expression::{ExpressionKind, Projection};
 use breakwater_items::json::{WireItem, WireItemRef};
@@ -184,6 +185,12 @@ impl Operation for BatchGetItem {
             return Err(invalid("Too many items requested for the BatchGetItem call"));
         }
         Ok(())
+    }
+
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        let tables = request.request_items.iter().flatten();
+        let all = tables.flat_map(|(name, of)| of.keys.iter().flatten().map(|key| (Some(name.as_str()), Some(key))));
+        leading_keys(ctx, call, all, keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -1,5 +1,6 @@
 //! BatchWriteItem.
 
+use super::conditions::leading_keys;
 use super::errors::{from_partition, from_route, invalid};
 use super::shapes::{self, ConsumedCapacity, Meter, collection_metrics};
 use super::validate::{
@@ -10,7 +11,7 @@ use crate::node::Context;
 use crate::router::RouteError;
 use crate::rpc::{ItemWrite, PartitionError, PartitionRequest, PartitionResponse, WriteAction, WriteDone};
 use crate::tables::TableRecord;
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use breakwater_items::Item;
 use breakwater_items::json::{WireItem, WireItemRef};
 use breakwater_items::key::{KeyError, PrimaryKey, partition_hash};
@@ -255,6 +256,18 @@ impl Operation for BatchWriteItem {
             return Err(invalid("Too many items requested for the BatchWriteItem call"));
         }
         Ok(())
+    }
+
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        let tables = request.request_items.iter().flatten();
+        let all = tables.flat_map(|(name, writes)| {
+            writes.iter().map(|write| {
+                let item = write.put_request.as_ref().and_then(|put| put.item.as_ref());
+                let key = write.delete_request.as_ref().and_then(|delete| delete.key.as_ref());
+                (Some(name.as_str()), item.or(key))
+            })
+        });
+        leading_keys(ctx, call, all, keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

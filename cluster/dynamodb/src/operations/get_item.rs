@@ -1,5 +1,6 @@
 //! GetItem.
 
+use super::conditions::leading_keys;
 use super::errors::{from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -8,7 +9,7 @@ use super::validate::{Constraints, RETURN_CONSUMED, table_arn};
 use super::write::{data_table, deadline};
 use crate::node::Context;
 use crate::rpc::{GetRead, PartitionRequest, PartitionResponse};
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use breakwater_items::Item;
 use breakwater_items::expression::ExpressionKind;
 use breakwater_items::json::{WireItem, serialize_option_item};
@@ -58,6 +59,10 @@ impl Operation for GetItem {
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
         legacy::constrain_attributes(&mut constraints, request.attributes_to_get.as_ref());
         constraints.finish()
+    }
+
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        leading_keys(ctx, call, [(request.table_name.as_deref(), request.key.as_ref())], keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -21,7 +21,7 @@ pub struct ExpectedAttribute {
 
 pub type Expected = BTreeMap<String, ExpectedAttribute>;
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ConditionOf {
     comparison_operator: Option<String>,

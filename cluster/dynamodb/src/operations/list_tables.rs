@@ -39,8 +39,8 @@ impl Operation for ListTables {
         constraints.finish()
     }
 
-    fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
-        vec![Arn::any()]
+    fn resources(_ctx: &Context, call: &Call, _request: &Request) -> Vec<Arn> {
+        vec![Arn::new(&call.scope, "dynamodb", "table/*")]
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {

@@ -2,6 +2,7 @@
 
 mod batch_get_item;
 mod batch_write_item;
+mod conditions;
 mod create_table;
 mod delete_item;
 mod delete_table;
@@ -31,6 +32,7 @@ use breakwater_aws::{Protocol, Service, entry};
 
 pub static SERVICE: Service<Context> = Service {
     name: "dynamodb",
+    global: false,
     target_prefix: "DynamoDB_20120810",
     model_namespace: "com.amazonaws.dynamodb.v20120810",
     protocol: Protocol::AwsJson10,

@@ -1,5 +1,6 @@
 //! Query.
 
+use super::conditions::queried_key;
 use super::errors::{enveloped, from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -9,7 +10,7 @@ use super::validate::{CONDITIONAL_OPERATORS, Constraints, RETURN_CONSUMED, index
 use super::write::{data_table, deadline};
 use crate::node::Context;
 use crate::rpc::{PartitionRequest, PartitionResponse, QueryRead};
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use breakwater_items::expression::{ExpressionKind, FILTER_EXPRESSION, QUERY_FILTER};
 use breakwater_items::json::WireItem;
 use breakwater_items::key::partition_hash;
@@ -66,6 +67,12 @@ impl Operation for Query {
         legacy::constrain_conditions(&mut constraints, "keyConditions", request.key_conditions.as_ref());
         legacy::constrain_attributes(&mut constraints, request.attributes_to_get.as_ref());
         constraints.finish()
+    }
+
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        let expression = request.key_condition_expression.as_deref().map(|text| (text, &request.placeholders));
+        let conditions = request.key_conditions.as_ref();
+        queried_key(ctx, call, request.table_name.as_deref(), expression, conditions, keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

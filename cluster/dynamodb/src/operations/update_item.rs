@@ -1,5 +1,6 @@
 //! UpdateItem.
 
+use super::conditions::leading_keys;
 use super::errors::{enveloped, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -10,7 +11,7 @@ use super::validate::{
 use super::write::{Options, WriteAnswer, answer, data_table, new_write, send};
 use crate::node::Context;
 use crate::rpc::WriteAction;
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use breakwater_items::expression::{ExpressionKind, Update};
 use breakwater_items::json::WireItem;
 use breakwater_items::key::PrimaryKey;
@@ -62,6 +63,10 @@ impl Operation for UpdateItem {
         legacy::constrain_expected(&mut constraints, request.expected.as_ref());
         legacy::constrain_updates(&mut constraints, request.attribute_updates.as_ref());
         constraints.finish()
+    }
+
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        leading_keys(ctx, call, [(request.table_name.as_deref(), request.key.as_ref())], keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use anyhow::{Context as _, Result};
-use breakwater_aws::{AdministratorOnly, AwsError, Call, Principal, RequestId};
+use breakwater_aws::{AwsError, Call, Principal, RequestId, RootOnly};
 use breakwater_consensus::{Groups, raft_id_of};
 use breakwater_dynamodb::node::{Context, Front, FrontSettings, Replicas};
 use breakwater_dynamodb::tables::{self, TableRecord, TableStatus};
@@ -162,10 +162,11 @@ impl Region {
                 access_key_id: "AKIA".to_owned(),
                 account: self.scope.account.clone(),
                 arn: "arn:aws:iam::111122223333:user/administrator".to_owned(),
-                administrator: true,
+                identity: breakwater_aws::Identity::Root,
             }),
             deadline: Instant::now() + Duration::from_secs(10),
             source: ([127, 0, 0, 1], 1).into(),
+            secure: false,
             user_agent: None,
             received_unix_ms: self.clock.unix_ms(),
             clock: self.clock.clone(),
@@ -180,7 +181,7 @@ impl Region {
             .find(|entry| entry.name == operation)
             .unwrap_or_else(|| panic!("no operation {operation}"));
         let call = self.call_of();
-        let answer = entry.invoke(&self.context, &call, body.into_bytes().into(), &AdministratorOnly).await?;
+        let answer = entry.invoke(&self.context, &call, body.into_bytes().into(), &RootOnly).await?;
         if answer.is_empty() {
             return Ok(Value::Null);
         }

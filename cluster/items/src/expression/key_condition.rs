@@ -109,6 +109,14 @@ impl KeyConditions {
         Ok(KeyConditions { conditions, legacy: true })
     }
 
+    /// What this attribute has to be equal to, if that is asked for.
+    pub fn equal_to(&self, name: &str) -> Option<&AttributeValue> {
+        self.conditions.iter().find_map(|(given, operator)| match operator {
+            KeyOperator::Range(RangeCondition::Equal(value)) if given == name => Some(value),
+            _ => None,
+        })
+    }
+
     /// Fits the conditions to the key of the table or index that the Query reads.
     pub fn bind(mut self, key: &KeySchema) -> Result<KeyCondition, ExpressionError> {
         let keys = key.attributes().count();

@@ -47,6 +47,11 @@ impl WireItem {
         }
     }
 
+    /// A value that was sent, whether or not all of them are valid.
+    pub fn get(&self, name: &str) -> Option<&AttributeValue> {
+        self.item.get(name)
+    }
+
     /// How many names were sent.
     pub fn len(&self) -> usize {
         self.item.len()

@@ -1,0 +1,129 @@
+//! What `meta` keeps of IAM, by account. Names are unique in any case, so keys hold them in lower case.
+
+use breakwater_meta::records;
+use breakwater_types::AccountId;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Every node may read these; secrets of access keys lie elsewhere.
+pub const PREFIX: &[u8] = b"iam/";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    User,
+    Group,
+    Policy,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Kind::User => "user",
+            Kind::Group => "group",
+            Kind::Policy => "policy",
+        }
+    }
+}
+
+/// `iam/aws/111122223333/user/` or the whole key of one.
+pub fn prefix(account: &AccountId, kind: Kind) -> Vec<u8> {
+    format!("iam/aws/{account}/{}/", kind.word()).into_bytes()
+}
+
+pub fn key(account: &AccountId, kind: Kind, name: &str) -> Vec<u8> {
+    let mut key = prefix(account, kind);
+    key.extend_from_slice(name.to_lowercase().as_bytes());
+    key
+}
+
+/// Policies that were written into a user or group, and those that are attached to it, by ARN.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policies {
+    pub inline: BTreeMap<String, String>,
+    pub attached: BTreeSet<String>,
+}
+
+/// Without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKey {
+    pub id: String,
+    pub active: bool,
+    pub created_unix_s: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub name: String,
+    /// `AIDA…`.
+    pub id: String,
+    pub path: String,
+    pub created_unix_s: i64,
+    pub groups: BTreeSet<String>,
+    pub policies: Policies,
+    /// A managed policy's ARN.
+    pub boundary: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub access_keys: Vec<AccessKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub name: String,
+    /// `AGPA…`.
+    pub id: String,
+    pub path: String,
+    pub created_unix_s: i64,
+    pub policies: Policies,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyVersion {
+    /// 1 for `v1`.
+    pub number: u32,
+    pub document: String,
+    pub created_unix_s: i64,
+}
+
+/// A managed policy of the account's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagedPolicy {
+    pub name: String,
+    /// `ANPA…`.
+    pub id: String,
+    pub path: String,
+    pub description: String,
+    pub created_unix_s: i64,
+    pub updated_unix_s: i64,
+    pub versions: Vec<PolicyVersion>,
+    pub default: u32,
+    /// The number that the next version gets: one that was deleted is never used again.
+    pub next: u32,
+    /// How many users and groups it is attached to, or bounds.
+    pub attachments: u32,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl ManagedPolicy {
+    pub fn default_document(&self) -> Option<&str> {
+        self.versions.iter().find(|v| v.number == self.default).map(|v| v.document.as_str())
+    }
+}
+
+/// `arn:aws:iam::111122223333:user/path/name`.
+pub fn arn(account: &AccountId, kind: Kind, path: &str, name: &str) -> String {
+    format!("arn:aws:iam::{account}:{}{path}{name}", kind.word())
+}
+
+/// The key of the record of a managed policy that has this ARN, if it is the account's own.
+pub fn policy_key(account: &AccountId, arn: &str) -> Option<Vec<u8>> {
+    let rest = arn.strip_prefix("arn:aws:iam::")?.strip_prefix(account.as_str())?.strip_prefix(":policy/")?;
+    Some(key(account, Kind::Policy, rest.rsplit('/').next()?))
+}
+
+pub fn read<T: serde::de::DeserializeOwned>(value: &[u8]) -> Result<T, String> {
+    records::from_stored(value)
+}
+
+pub fn write<T: Serialize>(record: &T) -> Result<Vec<u8>, String> {
+    records::to_stored(record)
+}

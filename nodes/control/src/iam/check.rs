@@ -1,0 +1,184 @@
+//! What names, paths, tags and documents must be like, in the framework's words.
+
+use super::errors::{invalid_input, malformed, quota, validation};
+use breakwater_aws::AwsError;
+use breakwater_policy::{Policy, Use};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+fn constraint(value: &str, at: &str, constraint: &str) -> AwsError {
+    validation(format!(
+        "1 validation error detected: Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"
+    ))
+}
+
+/// A parameter that must be there.
+pub fn required<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> {
+    value.ok_or_else(|| {
+        validation(format!(
+            "1 validation error detected: Value null at '{at}' failed to satisfy constraint: Member must not be null"
+        ))
+    })
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
+}
+
+/// A name of IAM's, of at most `most` signs.
+pub fn name<'a>(value: Option<&'a str>, at: &str, most: usize) -> Result<&'a str, AwsError> {
+    let value = required(value, at)?;
+    if value.is_empty() {
+        return Err(constraint(value, at, "Member must have length greater than or equal to 1"));
+    }
+    if value.chars().count() > most {
+        return Err(constraint(value, at, &format!("Member must have length less than or equal to {most}")));
+    }
+    if !value.chars().all(is_name) {
+        return Err(validation(format!(
+            "The specified value for {at} is invalid. It must contain only alphanumeric characters and/or the following: \
+             +=,.@_-"
+        )));
+    }
+    Ok(value)
+}
+
+/// `/` or `/division/team/`.
+pub fn path(value: Option<&str>) -> Result<&str, AwsError> {
+    let Some(value) = value else { return Ok("/") };
+    let fits = value.starts_with('/')
+        && value.ends_with('/')
+        && (1..=512).contains(&value.len())
+        && value.bytes().all(|b| (0x21..=0x7e).contains(&b));
+    match fits {
+        true => Ok(value),
+        false => Err(validation(
+            "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric \
+             characters and/or / characters.",
+        )),
+    }
+}
+
+/// What a list's path must begin with.
+pub fn path_prefix(value: Option<&str>) -> Result<&str, AwsError> {
+    match value {
+        None => Ok("/"),
+        Some(value) if value.starts_with('/') && value.len() <= 512 => Ok(value),
+        Some(value) => Err(constraint(
+            value,
+            "pathPrefix",
+            "Member must satisfy regular expression pattern: \\u002F[\\u0021-\\u007F]*",
+        )),
+    }
+}
+
+pub fn max_items(value: Option<i64>) -> Result<Option<usize>, AwsError> {
+    match value {
+        None => Ok(None),
+        Some(n @ 1..=1_000) => Ok(usize::try_from(n).ok()),
+        Some(n) if n < 1 => {
+            Err(constraint(&n.to_string(), "maxItems", "Member must have value greater than or equal to 1"))
+        }
+        Some(n) => Err(constraint(&n.to_string(), "maxItems", "Member must have value less than or equal to 1000")),
+    }
+}
+
+/// A policy's text: within its quota, which doesn't count white space, and a policy.
+pub fn document<'a>(value: Option<&'a str>, quota_name: &str, most: usize) -> Result<&'a str, AwsError> {
+    let value = required(value, "policyDocument")?;
+    if value.is_empty() {
+        return Err(constraint(value, "policyDocument", "Member must have length greater than or equal to 1"));
+    }
+    if value.len() > 131_072 {
+        return Err(constraint("", "policyDocument", "Member must have length less than or equal to 131072"));
+    }
+    if value.chars().filter(|c| !c.is_whitespace()).count() > most {
+        return Err(quota(quota_name, most));
+    }
+    Policy::parse(value, Use::Identity).map_err(|e| malformed(e.0))?;
+    Ok(value)
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Tag {
+    pub key: String,
+    #[serde(default)]
+    pub value: String,
+}
+
+const TAGS_MAX: usize = 50;
+
+fn is_tag(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c))
+}
+
+/// Adds tags to those that are there.
+pub fn tag(tags: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<(), AwsError> {
+    for tag in more {
+        let (key, value) = (tag.key.as_str(), tag.value.as_str());
+        if key.is_empty() || key.chars().count() > 128 {
+            return Err(constraint(key, "tags.1.member.key", "Member must have length between 1 and 128, inclusive"));
+        }
+        if value.chars().count() > 256 {
+            return Err(constraint(value, "tags.1.member.value", "Member must have length less than or equal to 256"));
+        }
+        if !is_tag(key) || !is_tag(value) {
+            return Err(validation(format!(
+                "1 validation error detected: Value '{key}' at 'tags' failed to satisfy constraint: Member must satisfy \
+                 regular expression pattern: [\\p{{L}}\\p{{Z}}\\p{{N}}_.:/=+\\-@]+"
+            )));
+        }
+        if key.to_lowercase().starts_with("aws:") {
+            return Err(invalid_input("System tags cannot be added/updated/deleted by requester"));
+        }
+        // Keys are the same in any case; the spelling that came first stays.
+        let known = tags.keys().find(|known| known.to_lowercase() == key.to_lowercase()).cloned();
+        tags.insert(known.unwrap_or_else(|| key.to_owned()), value.to_owned());
+    }
+    let twice = |at: usize| more[..at].iter().any(|t| t.key.to_lowercase() == more[at].key.to_lowercase());
+    if (0..more.len()).any(twice) {
+        return Err(invalid_input("Duplicate tag keys found. Please note that Tag keys are case insensitive."));
+    }
+    if tags.len() > TAGS_MAX {
+        return Err(quota("TagsPerResource", TAGS_MAX));
+    }
+    Ok(())
+}
+
+pub fn untag(tags: &mut BTreeMap<String, String>, keys: &[String]) {
+    tags.retain(|key, _| !keys.iter().any(|k| k.to_lowercase() == key.to_lowercase()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths() {
+        assert!(name(Some("a.b@c_d+e=f,g-h"), "userName", 64).is_ok());
+        for bad in [None, Some(""), Some("a/b"), Some("a b"), Some("é")] {
+            assert!(name(bad, "userName", 64).is_err(), "{bad:?}");
+        }
+        assert!(name(Some(&"a".repeat(65)), "userName", 64).is_err());
+        assert!(path(None).is_ok() && path(Some("/a/b/")).is_ok());
+        for bad in ["", "a/", "/a", "/a b/"] {
+            assert!(path(Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tags_are_the_same_in_any_case_and_bounded() {
+        let mut tags = BTreeMap::new();
+        let one = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+        tag(&mut tags, &[one("Team", "a")]).unwrap();
+        tag(&mut tags, &[one("team", "b")]).unwrap();
+        assert_eq!(tags, BTreeMap::from([("Team".to_owned(), "b".to_owned())]));
+        assert!(tag(&mut tags.clone(), &[one("x", "1"), one("X", "2")]).is_err());
+        assert!(tag(&mut tags.clone(), &[one("aws:x", "1")]).is_err());
+        let many: Vec<Tag> = (0..50).map(|n| one(&n.to_string(), "")).collect();
+        assert!(tag(&mut tags.clone(), &many).is_err());
+        untag(&mut tags, &["TEAM".to_owned()]);
+        assert!(tags.is_empty());
+    }
+}

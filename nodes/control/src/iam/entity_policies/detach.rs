@@ -1,0 +1,51 @@
+//! DetachUserPolicy, DetachGroupPolicy.
+
+use super::entity::{self, Entity, Names};
+use crate::iam::prelude::*;
+
+pub struct Detach<E>(PhantomData<E>);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    #[serde(flatten)]
+    names: Names,
+    policy_arn: Option<String>,
+}
+
+impl<E: Entity> Operation for Detach<E> {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = E::OPERATIONS[5].0;
+    const ACTION: &'static str = E::OPERATIONS[5].1;
+    const ACCESS: Access = Access::PermissionsManagement;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, E::KIND, E::name(&request.names))]
+    }
+
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        if let Some(arn) = &request.policy_arn {
+            keys.set("iam:PolicyARN", arn.as_str());
+        }
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let name = entity::name::<E>(&request.names)?;
+        let arn = check::required(request.policy_arn.as_deref(), "policyArn")?;
+        ctx.change(call, || async {
+            let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
+            if !E::policies_mut(&mut found.record).attached.remove(arn) {
+                return Err(errors::no_such_policy(arn));
+            }
+            let mut attach = crate::iam::attach::Attach::default();
+            attach.count(ctx, call, arn, -1).await?;
+            attach.compares.push(found.unchanged());
+            attach.ops.push(found.put()?);
+            Ok(attach.into_change(json!({})))
+        })
+        .await
+    }
+}

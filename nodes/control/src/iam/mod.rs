@@ -1,0 +1,289 @@
+//! IAM: users, groups, access keys and policies, kept in the control store. Who may do what is decided by
+//! `breakwater_iam::Guard` on every node, from a mirror of what is written here.
+
+mod access_keys;
+mod attach;
+pub(crate) mod check;
+mod entity_policies;
+pub(crate) mod errors;
+mod groups;
+mod policies;
+mod prelude;
+mod secrets;
+pub(crate) mod shapes;
+pub(crate) mod store;
+mod users;
+
+pub use shapes::unique_id;
+pub use store::Context;
+
+use breakwater_aws::{Arn, AwsError, Call, Identity, OperationEntry, Protocol, Service, entry};
+use breakwater_iam::records::{self, Kind, ManagedPolicy, User};
+use std::collections::BTreeSet;
+use store::Found;
+
+pub static SERVICE: Service<Context> = Service {
+    name: "iam",
+    global: true,
+    target_prefix: "2010-05-08",
+    model_namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+    protocol: Protocol::Query,
+    operations: OPERATIONS,
+    missing: MISSING,
+};
+
+static OPERATIONS: &[OperationEntry<Context>] = &[
+    entry::<groups::AddUserToGroup>(),
+    entry::<entity_policies::AttachPolicy<entity_policies::OfGroup>>(),
+    entry::<entity_policies::AttachPolicy<entity_policies::OfUser>>(),
+    entry::<access_keys::CreateAccessKey>(),
+    entry::<groups::CreateGroup>(),
+    entry::<policies::CreatePolicy>(),
+    entry::<policies::CreatePolicyVersion>(),
+    entry::<users::CreateUser>(),
+    entry::<access_keys::DeleteAccessKey>(),
+    entry::<groups::DeleteGroup>(),
+    entry::<entity_policies::DeleteInline<entity_policies::OfGroup>>(),
+    entry::<policies::DeletePolicy>(),
+    entry::<policies::DeletePolicyVersion>(),
+    entry::<users::DeleteUser>(),
+    entry::<users::DeleteUserPermissionsBoundary>(),
+    entry::<entity_policies::DeleteInline<entity_policies::OfUser>>(),
+    entry::<entity_policies::Detach<entity_policies::OfGroup>>(),
+    entry::<entity_policies::Detach<entity_policies::OfUser>>(),
+    entry::<groups::GetGroup>(),
+    entry::<entity_policies::GetInline<entity_policies::OfGroup>>(),
+    entry::<policies::GetPolicy>(),
+    entry::<policies::GetPolicyVersion>(),
+    entry::<users::GetUser>(),
+    entry::<entity_policies::GetInline<entity_policies::OfUser>>(),
+    entry::<access_keys::ListAccessKeys>(),
+    entry::<entity_policies::ListAttached<entity_policies::OfGroup>>(),
+    entry::<entity_policies::ListAttached<entity_policies::OfUser>>(),
+    entry::<policies::ListEntitiesForPolicy>(),
+    entry::<entity_policies::ListInline<entity_policies::OfGroup>>(),
+    entry::<groups::ListGroups>(),
+    entry::<groups::ListGroupsForUser>(),
+    entry::<policies::ListPolicies>(),
+    entry::<policies::ListPolicyVersions>(),
+    entry::<entity_policies::ListInline<entity_policies::OfUser>>(),
+    entry::<users::ListUserTags>(),
+    entry::<users::ListUsers>(),
+    entry::<entity_policies::PutInline<entity_policies::OfGroup>>(),
+    entry::<users::PutUserPermissionsBoundary>(),
+    entry::<entity_policies::PutInline<entity_policies::OfUser>>(),
+    entry::<groups::RemoveUserFromGroup>(),
+    entry::<policies::SetDefaultPolicyVersion>(),
+    entry::<users::TagUser>(),
+    entry::<users::UntagUser>(),
+    entry::<access_keys::UpdateAccessKey>(),
+];
+
+/// What AWS has and we lack. This list may only shrink.
+const MISSING: &[&str] = &[
+    "AcceptDelegationRequest",
+    "AddClientIDToOpenIDConnectProvider",
+    "AddRoleToInstanceProfile",
+    "AssociateDelegationRequest",
+    "AttachRolePolicy",
+    "ChangePassword",
+    "CreateAccountAlias",
+    "CreateDelegationRequest",
+    "CreateInstanceProfile",
+    "CreateLoginProfile",
+    "CreateOpenIDConnectProvider",
+    "CreateRole",
+    "CreateSAMLProvider",
+    "CreateServiceLinkedRole",
+    "CreateServiceSpecificCredential",
+    "CreateVirtualMFADevice",
+    "DeactivateMFADevice",
+    "DeleteAccountAlias",
+    "DeleteAccountPasswordPolicy",
+    "DeleteInstanceProfile",
+    "DeleteLoginProfile",
+    "DeleteOpenIDConnectProvider",
+    "DeleteRole",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DeleteSAMLProvider",
+    "DeleteSSHPublicKey",
+    "DeleteServerCertificate",
+    "DeleteServiceLinkedRole",
+    "DeleteServiceSpecificCredential",
+    "DeleteSigningCertificate",
+    "DeleteVirtualMFADevice",
+    "DetachRolePolicy",
+    "DisableOrganizationsRootCredentialsManagement",
+    "DisableOrganizationsRootSessions",
+    "DisableOutboundWebIdentityFederation",
+    "EnableMFADevice",
+    "EnableOrganizationsRootCredentialsManagement",
+    "EnableOrganizationsRootSessions",
+    "EnableOutboundWebIdentityFederation",
+    "GenerateCredentialReport",
+    "GenerateOrganizationsAccessReport",
+    "GenerateServiceLastAccessedDetails",
+    "GetAccessKeyLastUsed",
+    "GetAccountAuthorizationDetails",
+    "GetAccountPasswordPolicy",
+    "GetAccountSummary",
+    "GetContextKeysForCustomPolicy",
+    "GetContextKeysForPrincipalPolicy",
+    "GetCredentialReport",
+    "GetDelegationRequest",
+    "GetHumanReadableSummary",
+    "GetInstanceProfile",
+    "GetLoginProfile",
+    "GetMFADevice",
+    "GetOpenIDConnectProvider",
+    "GetOrganizationsAccessReport",
+    "GetOutboundWebIdentityFederationInfo",
+    "GetRole",
+    "GetRolePolicy",
+    "GetSAMLProvider",
+    "GetSSHPublicKey",
+    "GetServerCertificate",
+    "GetServiceLastAccessedDetails",
+    "GetServiceLastAccessedDetailsWithEntities",
+    "GetServiceLinkedRoleDeletionStatus",
+    "ListAccountAliases",
+    "ListAttachedRolePolicies",
+    "ListDelegationRequests",
+    "ListInstanceProfileTags",
+    "ListInstanceProfiles",
+    "ListInstanceProfilesForRole",
+    "ListMFADeviceTags",
+    "ListMFADevices",
+    "ListOpenIDConnectProviderTags",
+    "ListOpenIDConnectProviders",
+    "ListOrganizationsFeatures",
+    "ListPoliciesGrantingServiceAccess",
+    "ListPolicyTags",
+    "ListRolePolicies",
+    "ListRoleTags",
+    "ListRoles",
+    "ListSAMLProviderTags",
+    "ListSAMLProviders",
+    "ListSSHPublicKeys",
+    "ListServerCertificateTags",
+    "ListServerCertificates",
+    "ListServiceSpecificCredentials",
+    "ListSigningCertificates",
+    "ListVirtualMFADevices",
+    "PutRolePermissionsBoundary",
+    "PutRolePolicy",
+    "RejectDelegationRequest",
+    "RemoveClientIDFromOpenIDConnectProvider",
+    "RemoveRoleFromInstanceProfile",
+    "ResetServiceSpecificCredential",
+    "ResyncMFADevice",
+    "SendDelegationToken",
+    "SetSecurityTokenServicePreferences",
+    "SimulateCustomPolicy",
+    "SimulatePrincipalPolicy",
+    "TagInstanceProfile",
+    "TagMFADevice",
+    "TagOpenIDConnectProvider",
+    "TagPolicy",
+    "TagRole",
+    "TagSAMLProvider",
+    "TagServerCertificate",
+    "UntagInstanceProfile",
+    "UntagMFADevice",
+    "UntagOpenIDConnectProvider",
+    "UntagPolicy",
+    "UntagRole",
+    "UntagSAMLProvider",
+    "UntagServerCertificate",
+    "UpdateAccountPasswordPolicy",
+    "UpdateAssumeRolePolicy",
+    "UpdateDelegationRequest",
+    "UpdateGroup",
+    "UpdateLoginProfile",
+    "UpdateOpenIDConnectProviderThumbprint",
+    "UpdateRole",
+    "UpdateRoleDescription",
+    "UpdateSAMLProvider",
+    "UpdateSSHPublicKey",
+    "UpdateServerCertificate",
+    "UpdateServiceSpecificCredential",
+    "UpdateSigningCertificate",
+    "UpdateUser",
+    "UploadSSHPublicKey",
+    "UploadServerCertificate",
+    "UploadSigningCertificate",
+];
+
+/// The user that a request names, or the one who calls; none for root.
+pub(crate) fn named_or_self<'a>(call: &'a Call, name: Option<&'a str>) -> Option<&'a str> {
+    match (name, &call.principal.identity) {
+        (Some(name), _) => Some(name),
+        (None, Identity::User(name)) => Some(name),
+        (None, Identity::Root) => None,
+    }
+}
+
+/// The ARN that something is about to get.
+pub(crate) fn new_arn(call: &Call, kind: Kind, path: Option<&str>, name: Option<&str>) -> Arn {
+    Arn::raw(records::arn(&call.principal.account, kind, path.unwrap_or("/"), name.unwrap_or_default()))
+}
+
+/// As `arn:aws:iam::111122223333:user/`, for lists.
+pub(crate) fn any_arn(call: &Call, resource: &str) -> Arn {
+    Arn::raw(format!("arn:aws:iam::{}:{resource}", call.principal.account))
+}
+
+impl Context {
+    /// The ARN of what has this name, with its path as this node has heard it; as if at `/` where it isn't known.
+    fn arn(&self, call: &Call, kind: Kind, name: Option<&str>) -> Arn {
+        let account = &call.principal.account;
+        let Some(name) = name else { return Arn::raw(call.principal.arn.clone()) };
+        let entry = self.mirror.get(&records::key(account, kind, name));
+        let known = entry.and_then(|entry| match kind {
+            Kind::User => records::read::<User>(&entry.value).ok().map(|u| (u.path, u.name)),
+            Kind::Group => records::read::<records::Group>(&entry.value).ok().map(|g| (g.path, g.name)),
+            Kind::Policy => records::read::<ManagedPolicy>(&entry.value).ok().map(|p| (p.path, p.name)),
+        });
+        let (path, name) = known.unwrap_or_else(|| ("/".to_owned(), name.to_owned()));
+        Arn::raw(records::arn(account, kind, &path, &name))
+    }
+
+    /// A managed policy of the account's own, by its ARN.
+    async fn policy(&self, call: &Call, arn: &str) -> Result<Found<ManagedPolicy>, AwsError> {
+        let account = &call.principal.account;
+        if arn.len() < 20 || !arn.starts_with("arn:") {
+            return Err(errors::invalid_input(format!("ARN {arn} is not valid.")));
+        }
+        let found = match records::policy_key(account, arn) {
+            Some(key) => self.find::<ManagedPolicy>(call, key).await?,
+            None => None,
+        };
+        let is_it = |found: &Found<ManagedPolicy>| {
+            records::arn(account, Kind::Policy, &found.record.path, &found.record.name) == arn
+        };
+        found.filter(is_it).ok_or_else(|| errors::no_such_policy(arn))
+    }
+
+    /// How many have this policy attached, as this node has heard it.
+    fn attached(&self, call: &Call, arn: &str) -> usize {
+        let account = &call.principal.account;
+        let with = |attached: &BTreeSet<String>| attached.contains(arn);
+        let users = self.mirror.scan_prefix(&records::prefix(account, Kind::User));
+        let groups = self.mirror.scan_prefix(&records::prefix(account, Kind::Group));
+        let users = users.iter().filter_map(|e| records::read::<User>(&e.value).ok());
+        let groups = groups.iter().filter_map(|e| records::read::<records::Group>(&e.value).ok());
+        users.filter(|u| with(&u.policies.attached)).count() + groups.filter(|g| with(&g.policies.attached)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_operation_of_awss_model_is_done_or_named_as_missing() {
+        match breakwater_aws::coverage::botocore_operations("iam") {
+            Some(model) => breakwater_aws::coverage::compare(&super::SERVICE, &model).unwrap(),
+            None => println!("skipped: no botocore on this machine"),
+        }
+    }
+}

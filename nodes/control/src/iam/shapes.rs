@@ -1,0 +1,151 @@
+//! How records look in answers.
+
+use breakwater_iam::AwsManaged;
+use breakwater_iam::records::{self, AccessKey, Group, Kind, ManagedPolicy, PolicyVersion, User};
+use breakwater_types::AccountId;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// As `2026-11-23T20:15:00Z`.
+pub fn time(unix_s: i64) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    let at = OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    at.format(&format).unwrap_or_default()
+}
+
+/// Twenty signs, as IAM's unique ids: `AIDA…` for users, `AGPA…` for groups, `ANPA…` for policies, `AKIA…` for keys.
+pub fn unique_id(prefix: &str) -> String {
+    const SIGNS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let random: [u8; 16] = rand::random();
+    let tail = random.iter().map(|b| char::from(SIGNS[usize::from(*b & 31)]));
+    prefix.chars().chain(tail).take(20).collect()
+}
+
+pub fn tags(tags: &BTreeMap<String, String>) -> Value {
+    tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
+}
+
+/// Lists leave tags and boundary out.
+pub fn user(account: &AccountId, user: &User, whole: bool) -> Value {
+    let mut shape = json!({
+        "Path": user.path,
+        "UserName": user.name,
+        "UserId": user.id,
+        "Arn": records::arn(account, Kind::User, &user.path, &user.name),
+        "CreateDate": time(user.created_unix_s),
+    });
+    if whole && !user.tags.is_empty() {
+        shape["Tags"] = tags(&user.tags);
+    }
+    if let (true, Some(arn)) = (whole, &user.boundary) {
+        shape["PermissionsBoundary"] = json!({"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn});
+    }
+    shape
+}
+
+pub fn group(account: &AccountId, group: &Group) -> Value {
+    json!({
+        "Path": group.path,
+        "GroupName": group.name,
+        "GroupId": group.id,
+        "Arn": records::arn(account, Kind::Group, &group.path, &group.name),
+        "CreateDate": time(group.created_unix_s),
+    })
+}
+
+pub fn access_key(user: &str, key: &AccessKey) -> Value {
+    json!({
+        "UserName": user,
+        "AccessKeyId": key.id,
+        "Status": if key.active { "Active" } else { "Inactive" },
+        "CreateDate": time(key.created_unix_s),
+    })
+}
+
+pub fn policy(account: &AccountId, policy: &ManagedPolicy, whole: bool) -> Value {
+    let mut shape = json!({
+        "PolicyName": policy.name,
+        "PolicyId": policy.id,
+        "Arn": records::arn(account, Kind::Policy, &policy.path, &policy.name),
+        "Path": policy.path,
+        "DefaultVersionId": format!("v{}", policy.default),
+        "AttachmentCount": policy.attachments,
+        "PermissionsBoundaryUsageCount": 0,
+        "IsAttachable": true,
+        "CreateDate": time(policy.created_unix_s),
+        "UpdateDate": time(policy.updated_unix_s),
+    });
+    if whole && !policy.description.is_empty() {
+        shape["Description"] = policy.description.as_str().into();
+    }
+    if whole && !policy.tags.is_empty() {
+        shape["Tags"] = tags(&policy.tags);
+    }
+    shape
+}
+
+/// AWS's own were there before us.
+const AWS_MADE_UNIX_S: i64 = 1_423_161_600;
+
+pub fn aws_policy(policy: &AwsManaged, attached: usize, whole: bool) -> Value {
+    let mut shape = json!({
+        "PolicyName": policy.name,
+        "PolicyId": format!("ANPA{:A>16.16}", policy.name.to_uppercase().replace(|c: char| !c.is_ascii_uppercase(), "")),
+        "Arn": policy.arn,
+        "Path": policy.path,
+        "DefaultVersionId": "v1",
+        "AttachmentCount": attached,
+        "PermissionsBoundaryUsageCount": 0,
+        "IsAttachable": true,
+        "CreateDate": time(AWS_MADE_UNIX_S),
+        "UpdateDate": time(AWS_MADE_UNIX_S),
+    });
+    if whole {
+        shape["Description"] = policy.description.as_str().into();
+    }
+    shape
+}
+
+/// Documents are sent as a URL has them.
+pub fn encoded(document: &str) -> String {
+    let mut out = String::with_capacity(document.len() * 2);
+    for byte in document.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+pub fn version(version: &PolicyVersion, default: bool, whole: bool) -> Value {
+    let mut shape = json!({
+        "VersionId": format!("v{}", version.number),
+        "IsDefaultVersion": default,
+        "CreateDate": time(version.created_unix_s),
+    });
+    if whole {
+        shape["Document"] = encoded(&version.document).into();
+    }
+    shape
+}
+
+pub fn aws_version(policy: &AwsManaged, whole: bool) -> Value {
+    let only = PolicyVersion { number: 1, document: policy.document.clone(), created_unix_s: AWS_MADE_UNIX_S };
+    version(&only, true, whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_times() {
+        let (a, b) = (unique_id("AIDA"), unique_id("AIDA"));
+        assert!(a.len() == 20 && a.starts_with("AIDA") && a != b);
+        assert_eq!(time(0), "1970-01-01T00:00:00Z");
+        assert_eq!(encoded("{\"a\": 1}"), "%7B%22a%22%3A%201%7D");
+    }
+}

@@ -1,0 +1,174 @@
+//! How IAM's operations read and change the control store: read, check, and write if nothing has changed meanwhile.
+
+use super::errors::{self, conflict};
+use breakwater_aws::{AwsError, Call};
+use breakwater_iam::records::{self, Kind};
+use breakwater_meta::{Compare, MetaClient, MetaError, Mirror, Op, RangeRequest, Txn};
+use breakwater_types::{AccountId, SharedClock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub struct Context {
+    pub meta: MetaClient,
+    /// Of [`records::PREFIX`], as this node's guard sees it.
+    pub mirror: Arc<Mirror>,
+    pub clock: SharedClock,
+}
+
+/// Attempts of a change that others keep overtaking.
+const ATTEMPTS: usize = 20;
+/// How long a change waits to be seen by this node's own guard.
+const SEEN: Duration = Duration::from_millis(500);
+const PAGE: usize = 500;
+
+/// A record with the revision at which it was read: 0 where there is none.
+pub struct Found<T> {
+    pub key: Vec<u8>,
+    pub revision: u64,
+    pub record: T,
+}
+
+impl<T: Serialize> Found<T> {
+    /// Holds if nobody has changed it since.
+    pub fn unchanged(&self) -> Compare {
+        Compare::ModRevision(self.key.clone(), self.revision)
+    }
+    pub fn put(&self) -> Result<Op, AwsError> {
+        put(self.key.clone(), &self.record)
+    }
+    pub fn delete(&self) -> Op {
+        Op::Delete { key: self.key.clone() }
+    }
+}
+
+pub fn put<T: Serialize>(key: Vec<u8>, record: &T) -> Result<Op, AwsError> {
+    Ok(Op::put(key, records::write(record).map_err(AwsError::internal)?))
+}
+
+fn failed(e: &MetaError) -> AwsError {
+    match e {
+        MetaError::NotApplied(why) => errors::unavailable(why),
+        MetaError::Unknown(why) | MetaError::Invalid(why) => AwsError::internal(why),
+    }
+}
+
+/// What a change wants written, and what it answers.
+pub struct Change<R> {
+    pub compares: Vec<Compare>,
+    pub ops: Vec<Op>,
+    pub answer: R,
+}
+
+impl Context {
+    pub fn now(&self) -> i64 {
+        self.clock.unix_s()
+    }
+
+    /// Linearizable.
+    pub async fn find<T: DeserializeOwned>(&self, call: &Call, key: Vec<u8>) -> Result<Option<Found<T>>, AwsError> {
+        let entry = self.meta.get(&key, call.deadline).await.map_err(|e| failed(&e))?;
+        let Some(entry) = entry else { return Ok(None) };
+        let record = records::read(&entry.value).map_err(AwsError::internal)?;
+        Ok(Some(Found { key, revision: entry.mod_revision, record }))
+    }
+
+    pub async fn named<T: DeserializeOwned>(&self, call: &Call, kind: Kind, name: &str) -> Result<Found<T>, AwsError> {
+        let key = records::key(&call.principal.account, kind, name);
+        self.find(call, key).await?.ok_or_else(|| errors::no_such(kind, name))
+    }
+
+    /// All records under a prefix, in the order of their keys; linearizable page by page.
+    pub async fn all<T: DeserializeOwned>(&self, call: &Call, prefix: &[u8]) -> Result<Vec<T>, AwsError> {
+        let mut range = RangeRequest::prefix(prefix, PAGE);
+        let mut all = Vec::new();
+        loop {
+            let page = self.meta.range(range.clone(), call.deadline).await.map_err(|e| failed(&e))?;
+            for entry in &page.entries {
+                all.push(records::read(&entry.value).map_err(AwsError::internal)?);
+            }
+            let (true, Some(last)) = (page.more, page.entries.last()) else { return Ok(all) };
+            range.start = [&last.key[..], &[0]].concat();
+        }
+    }
+
+    /// Does what `plan` says, planning anew where somebody else was faster.
+    pub async fn change<R, F>(&self, call: &Call, mut plan: impl FnMut() -> F) -> Result<R, AwsError>
+    where
+        F: Future<Output = Result<Change<R>, AwsError>>,
+    {
+        for _ in 0..ATTEMPTS {
+            let change = plan().await?;
+            let txn = Txn { compares: change.compares, success: change.ops, failure: vec![] };
+            let outcome = self.meta.txn(txn, call.deadline).await.map_err(|e| failed(&e))?;
+            if outcome.succeeded {
+                // So that the same client, asking this node, finds it in force. Others hear of it as fast as they can.
+                self.mirror.wait_for(outcome.revision, call.deadline.min(Instant::now() + SEEN)).await;
+                return Ok(change.answer);
+            }
+        }
+        Err(conflict())
+    }
+}
+
+/// A page of a list, as IAM cuts it.
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub marker: Option<String>,
+}
+
+/// What comes after `marker`, at most `max` of it. The marker is the last name shown.
+pub fn page<T>(all: Vec<T>, name: impl Fn(&T) -> String, marker: Option<&str>, max: Option<usize>) -> Page<T> {
+    let max = max.unwrap_or(100);
+    let mut all = all;
+    all.sort_by_key(|item| name(item).to_lowercase());
+    let after = marker.map(str::to_lowercase);
+    let mut rest = all.into_iter().filter(|item| after.as_ref().is_none_or(|after| name(item).to_lowercase() > *after));
+    let items: Vec<T> = rest.by_ref().take(max).collect();
+    let marker = if rest.next().is_some() { items.last().map(&name) } else { None };
+    Page { items, marker }
+}
+
+impl<T> Page<T> {
+    /// As the answer's members, under `name`.
+    pub fn into_json(self, name: &str, shape: impl Fn(T) -> serde_json::Value) -> serde_json::Value {
+        let mut answer = serde_json::Map::new();
+        answer.insert("IsTruncated".to_owned(), self.marker.is_some().into());
+        if let Some(marker) = self.marker {
+            answer.insert("Marker".to_owned(), marker.into());
+        }
+        answer.insert(name.to_owned(), self.items.into_iter().map(shape).collect());
+        answer.into()
+    }
+}
+
+/// Of the account that the caller belongs to.
+pub fn prefix(call: &Call, kind: Kind) -> Vec<u8> {
+    records::prefix(&call.principal.account, kind)
+}
+
+/// Members of a group: `iam/aws/111122223333/member/GROUP/USER`.
+pub fn member_prefix(account: &AccountId, group: &str) -> Vec<u8> {
+    format!("iam/aws/{account}/member/{}/", group.to_lowercase()).into_bytes()
+}
+
+pub fn member_key(account: &AccountId, group: &str, user: &str) -> Vec<u8> {
+    [&member_prefix(account, group)[..], user.to_lowercase().as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_go_on_where_they_ended() {
+        let names = || ["b", "A", "c", "D"].map(str::to_owned).to_vec();
+        let first = page(names(), String::clone, None, Some(3));
+        assert_eq!(first.items, ["A", "b", "c"]);
+        let second = page(names(), String::clone, first.marker.as_deref(), Some(3));
+        assert_eq!((second.items, second.marker), (vec!["D".to_owned()], None));
+        assert_eq!(page(names(), String::clone, Some("zz"), None).items.len(), 0);
+    }
+}

@@ -1,0 +1,55 @@
+//! DeleteUser.
+
+use crate::iam::prelude::*;
+
+pub struct DeleteUser;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    user_name: Option<String>,
+}
+
+impl Operation for DeleteUser {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "DeleteUser";
+    const ACTION: &'static str = "iam:DeleteUser";
+    const ACCESS: Access = Access::Write;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let name = check::name(request.user_name.as_deref(), "userName", 128)?;
+        ctx.change(call, || async {
+            let user = ctx.named::<User>(call, Kind::User, name).await?;
+            let record = &user.record;
+            let first = if !record.access_keys.is_empty() {
+                Some("delete access keys")
+            } else if !record.policies.attached.is_empty() {
+                Some("detach all policies")
+            } else if !record.policies.inline.is_empty() {
+                Some("delete policies")
+            } else if !record.groups.is_empty() {
+                Some("remove users from group")
+            } else {
+                None
+            };
+            if let Some(first) = first {
+                return Err(errors::delete_conflict(first));
+            }
+            let mut attach = Attach::default();
+            if let Some(arn) = &record.boundary {
+                attach.count(ctx, call, arn, -1).await?;
+            }
+            attach.compares.push(user.unchanged());
+            attach.ops.push(user.delete());
+            Ok(attach.into_change(json!({})))
+        })
+        .await
+    }
+}

@@ -1,0 +1,38 @@
+//! GetUser.
+
+use crate::iam::prelude::*;
+
+pub struct GetUser;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    user_name: Option<String>,
+}
+
+impl Operation for GetUser {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "GetUser";
+    const ACTION: &'static str = "iam:GetUser";
+    const ACCESS: Access = Access::Read;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, Kind::User, named_or_self(call, request.user_name.as_deref()))]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let account = &call.principal.account;
+        let Some(name) = named_or_self(call, request.user_name.as_deref()) else {
+            // The root user has no record of its own.
+            let root =
+                json!({"UserId": account, "Arn": call.principal.arn, "Path": "/", "CreateDate": shapes::time(0)});
+            return Ok(json!({"User": root}));
+        };
+        let name = check::name(Some(name), "userName", 128)?;
+        let user = ctx.named::<User>(call, Kind::User, name).await?;
+        Ok(json!({"User": shapes::user(account, &user.record, true)}))
+    }
+}

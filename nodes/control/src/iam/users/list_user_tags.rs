@@ -1,0 +1,37 @@
+//! ListUserTags.
+
+use crate::iam::prelude::*;
+
+pub struct ListUserTags;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    user_name: Option<String>,
+    marker: Option<String>,
+    #[serde(default, deserialize_with = "from_text")]
+    max_items: Option<i64>,
+}
+
+impl Operation for ListUserTags {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "ListUserTags";
+    const ACTION: &'static str = "iam:ListUserTags";
+    const ACCESS: Access = Access::List;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let name = check::name(request.user_name.as_deref(), "userName", 128)?;
+        let max = check::max_items(request.max_items)?;
+        let user = ctx.named::<User>(call, Kind::User, name).await?;
+        let tags: Vec<(String, String)> = user.record.tags.into_iter().collect();
+        let page = store::page(tags, |(key, _)| key.clone(), request.marker.as_deref(), max);
+        Ok(page.into_json("Tags", |(key, value)| json!({"Key": key, "Value": value})))
+    }
+}

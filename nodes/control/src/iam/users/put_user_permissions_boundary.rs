@@ -1,0 +1,46 @@
+//! PutUserPermissionsBoundary.
+
+use crate::iam::prelude::*;
+
+pub struct PutUserPermissionsBoundary;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    user_name: Option<String>,
+    permissions_boundary: Option<String>,
+}
+
+impl Operation for PutUserPermissionsBoundary {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "PutUserPermissionsBoundary";
+    const ACTION: &'static str = "iam:PutUserPermissionsBoundary";
+    const ACCESS: Access = Access::PermissionsManagement;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let name = check::name(request.user_name.as_deref(), "userName", 64)?;
+        let arn = check::required(request.permissions_boundary.as_deref(), "permissionsBoundary")?;
+        ctx.change(call, || async {
+            let mut user = ctx.named::<User>(call, Kind::User, name).await?;
+            let mut attach = Attach::default();
+            let before = user.record.boundary.replace(arn.to_owned());
+            if before.as_deref() != Some(arn) {
+                attach.count(ctx, call, arn, 1).await?;
+                if let Some(before) = before {
+                    attach.count(ctx, call, &before, -1).await?;
+                }
+            }
+            attach.compares.push(user.unchanged());
+            attach.ops.push(user.put()?);
+            Ok(attach.into_change(json!({})))
+        })
+        .await
+    }
+}

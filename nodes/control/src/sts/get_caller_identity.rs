@@ -1,0 +1,48 @@
+//! GetCallerIdentity: the one call that needs no permission.
+
+use crate::iam::Context;
+use breakwater_aws::{Access, Arn, AwsError, Call, Identity, Operation, Plane};
+use breakwater_iam::records::{Kind, User, key, read};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub struct GetCallerIdentity;
+
+#[derive(Deserialize)]
+pub struct Request {}
+
+impl Operation for GetCallerIdentity {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "GetCallerIdentity";
+    const ACTION: &'static str = "sts:GetCallerIdentity";
+    const ACCESS: Access = Access::Read;
+    const PLANE: Plane = Plane::Control;
+
+    /// None: AWS answers it also to who is denied it.
+    fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
+        Vec::new()
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, _request: Request) -> Result<Value, AwsError> {
+        let principal = &call.principal;
+        let id = match &principal.identity {
+            Identity::Root => principal.account.to_string(),
+            Identity::User(name) => {
+                let entry = ctx.mirror.get(&key(&principal.account, Kind::User, name));
+                let user = entry.and_then(|entry| read::<User>(&entry.value).ok());
+                // Its key was good a moment ago: the user was just deleted.
+                user.ok_or_else(|| {
+                    AwsError::framework(
+                        "UnrecognizedClientException",
+                        "The security token included in the request is invalid.",
+                    )
+                })?
+                .id
+            }
+        };
+        Ok(json!({"UserId": id, "Account": principal.account, "Arn": principal.arn}))
+    }
+}

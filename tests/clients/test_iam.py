@@ -1,0 +1,364 @@
+"""Who may do what: users, groups and policies through the official clients, in force at every front door."""
+
+import json
+import time
+import uuid
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from conftest import error_of, make_table, until
+from own_region import DYNAMODB, FRONT, OwnRegion, create, retried, wait_for
+
+ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
+# What a change may take to reach all nodes; generous, for a machine that is busy with a build.
+EVERYWHERE = 15
+
+
+@pytest.fixture(scope="module")
+def iam(session):
+    return session.client("iam", config=ONCE)
+
+
+@pytest.fixture(scope="module")
+def sts(session):
+    return session.client("sts", config=ONCE)
+
+
+def name(kind):
+    return f"{kind}-{uuid.uuid4().hex[:10]}"
+
+
+def policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action, resource, **more):
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+class Person:
+    """A user with an access key, and clients that sign with it."""
+
+    def __init__(self, iam, session, door="control"):
+        self.iam, self.session, self.door, self.name = iam, session, door, name("user")
+        self.arn = iam.create_user(UserName=self.name)["User"]["Arn"]
+        self.key = iam.create_access_key(UserName=self.name)["AccessKey"]
+
+    def client(self, service, key=None):
+        key = key or self.key
+        endpoint = self.session.client(service).meta.endpoint_url
+        if service == "dynamodb" and self.door == "data":
+            front, port = endpoint.rsplit(":", 1)
+            endpoint = f"{front}:{int(port) - FRONT + DYNAMODB}"
+        return boto3.Session(
+            aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
+            region_name=self.session.region_name,
+        ).client(service, config=ONCE, endpoint_url=endpoint)
+
+    def remove(self):
+        for policy_name in self.iam.list_user_policies(UserName=self.name)["PolicyNames"]:
+            self.iam.delete_user_policy(UserName=self.name, PolicyName=policy_name)
+        for attached in self.iam.list_attached_user_policies(UserName=self.name)["AttachedPolicies"]:
+            self.iam.detach_user_policy(UserName=self.name, PolicyArn=attached["PolicyArn"])
+        for group in self.iam.list_groups_for_user(UserName=self.name)["Groups"]:
+            self.iam.remove_user_from_group(UserName=self.name, GroupName=group["GroupName"])
+        for key in self.iam.list_access_keys(UserName=self.name)["AccessKeyMetadata"]:
+            self.iam.delete_access_key(UserName=self.name, AccessKeyId=key["AccessKeyId"])
+        self.iam.delete_user(UserName=self.name)
+
+
+@pytest.fixture(params=["control", "data"])
+def door(request):
+    """DynamoDB's items are asked of the control nodes' front doors, or of the data nodes'."""
+    return request.param
+
+
+@pytest.fixture
+def person(iam, session, door):
+    person = Person(iam, session, door)
+    yield person
+    person.remove()
+
+
+def outcome(call, **arguments):
+    try:
+        call(**arguments)
+        return "OK"
+    except ClientError as e:
+        return e.response["Error"]["Code"]
+
+
+def settles(call, wanted, **arguments):
+    """Awaits that the call ends so, on several nodes in a row."""
+    end = time.monotonic() + EVERYWHERE
+    row = 0
+    while row < 8:
+        got = outcome(call, **arguments)
+        row = row + 1 if got == wanted else 0
+        assert time.monotonic() < end, f"{got} rather than {wanted}"
+        if not row:
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def table(dynamodb):
+    table = make_table(dynamodb)
+    for key in ("mine", "yours"):
+        dynamodb.put_item(TableName=table, Item={"pk": {"S": key}})
+    yield table
+    dynamodb.delete_table(TableName=table)
+
+
+def test_a_user_in_a_group_reads_one_table_and_one_leading_key(iam, session, dynamodb, table, person):
+    client = person.client("dynamodb")
+    mine = {"TableName": table, "Key": {"pk": {"S": "mine"}}, "ConsistentRead": True}
+    yours = {**mine, "Key": {"pk": {"S": "yours"}}}
+    # Known at once or a moment later, but with nothing allowed.
+    settles(client.get_item, "AccessDeniedException", **mine)
+    group = name("group")
+    iam.create_group(GroupName=group)
+    arn = f"arn:aws:dynamodb:{session.region_name}:*:table/{table}"
+    only_mine = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["mine"]}}
+    iam.put_group_policy(
+        GroupName=group, PolicyName="read",
+        PolicyDocument=policy(allow(["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], arn, Condition=only_mine)),
+    )
+    iam.add_user_to_group(GroupName=group, UserName=person.name)
+    settles(client.get_item, "OK", **mine)
+    assert outcome(client.get_item, **yours) == "AccessDeniedException"
+    item = {"TableName": table, "Item": {"pk": {"S": "mine"}}}
+    with pytest.raises(ClientError) as info:
+        client.put_item(**item)
+    account = person.arn.split(":")[4]
+    assert error_of(info) == (
+        "AccessDeniedException",
+        f"User: {person.arn} is not authorized to perform: dynamodb:PutItem on resource: "
+        f"arn:aws:dynamodb:{session.region_name}:{account}:table/{table} because no identity-based policy allows the "
+        "dynamodb:PutItem action",
+    )
+    query = {"TableName": table, "KeyConditionExpression": "#k = :k", "ExpressionAttributeNames": {"#k": "pk"}}
+    assert outcome(client.query, **query, ExpressionAttributeValues={":k": {"S": "mine"}}) == "OK"
+    assert outcome(client.query, **query, ExpressionAttributeValues={":k": {"S": "yours"}}) == "AccessDeniedException"
+    legacy = lambda key: {"pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": key}]}}
+    assert outcome(client.query, TableName=table, KeyConditions=legacy("mine")) == "OK"
+    assert outcome(client.query, TableName=table, KeyConditions=legacy("yours")) == "AccessDeniedException"
+    keys = lambda *names: {table: {"Keys": [{"pk": {"S": n}} for n in names]}}
+    assert outcome(client.batch_get_item, RequestItems=keys("mine")) == "OK"
+    assert outcome(client.batch_get_item, RequestItems=keys("mine", "yours")) == "AccessDeniedException"
+    assert outcome(client.list_tables) == "AccessDeniedException"
+    # Out of the group, nothing is left.
+    iam.remove_user_from_group(GroupName=group, UserName=person.name)
+    settles(client.get_item, "AccessDeniedException", **mine)
+    iam.delete_group_policy(GroupName=group, PolicyName="read")
+    iam.delete_group(GroupName=group)
+
+
+def test_a_deny_wins_and_a_boundary_bounds(iam, session, table, person):
+    client = person.client("dynamodb")
+    item = {"TableName": table, "Item": {"pk": {"S": "mine"}}}
+    key = {"TableName": table, "Key": {"pk": {"S": "mine"}}}
+    iam.attach_user_policy(UserName=person.name, PolicyArn="arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess")
+    settles(client.put_item, "OK", **item)
+    iam.put_user_policy(
+        UserName=person.name, PolicyName="not-this",
+        PolicyDocument=policy({"Effect": "Deny", "Action": "dynamodb:Put*", "Resource": "*"}),
+    )
+    settles(client.put_item, "AccessDeniedException", **item)
+    with pytest.raises(ClientError) as info:
+        client.put_item(**item)
+    assert error_of(info)[1].endswith("with an explicit deny in an identity-based policy")
+    assert outcome(client.get_item, **key) == "OK"
+    bound = iam.create_policy(
+        PolicyName=name("bound"), PolicyDocument=policy(allow("dynamodb:Describe*", "*"))
+    )["Policy"]["Arn"]
+    iam.put_user_permissions_boundary(UserName=person.name, PermissionsBoundary=bound)
+    settles(client.get_item, "AccessDeniedException", **key)
+    with pytest.raises(ClientError) as info:
+        client.get_item(**key)
+    assert "because no permissions boundary allows the dynamodb:GetItem action" in error_of(info)[1]
+    assert outcome(client.describe_table, TableName=table) == "OK"
+    assert outcome(iam.delete_policy, PolicyArn=bound) == "DeleteConflict"
+    iam.delete_user_permissions_boundary(UserName=person.name)
+    settles(client.get_item, "OK", **key)
+    iam.delete_policy(PolicyArn=bound)
+
+
+def test_a_managed_policys_new_version_is_in_force_everywhere(iam, table, person):
+    client = person.client("dynamodb")
+    key = {"TableName": table, "Key": {"pk": {"S": "mine"}}}
+    arn = iam.create_policy(PolicyName=name("p"), PolicyDocument=policy(allow("dynamodb:GetItem", "*")))["Policy"]["Arn"]
+    iam.attach_user_policy(UserName=person.name, PolicyArn=arn)
+    settles(client.get_item, "OK", **key)
+    iam.create_policy_version(
+        PolicyArn=arn, PolicyDocument=policy(allow("dynamodb:Query", "*")), SetAsDefault=True
+    )
+    settles(client.get_item, "AccessDeniedException", **key)
+    versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+    assert [(v["VersionId"], v["IsDefaultVersion"]) for v in versions] == [("v2", True), ("v1", False)]
+    iam.set_default_policy_version(PolicyArn=arn, VersionId="v1")
+    settles(client.get_item, "OK", **key)
+    assert iam.get_policy_version(PolicyArn=arn, VersionId="v2")["PolicyVersion"]["Document"]["Statement"][0]["Action"] == "dynamodb:Query"
+    assert [u["UserName"] for u in iam.list_entities_for_policy(PolicyArn=arn)["PolicyUsers"]] == [person.name]
+    assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
+    assert outcome(iam.delete_policy, PolicyArn=arn) == "DeleteConflict"
+    iam.detach_user_policy(UserName=person.name, PolicyArn=arn)
+    assert outcome(iam.delete_policy, PolicyArn=arn) == "DeleteConflict"
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v2")
+    iam.delete_policy(PolicyArn=arn)
+    assert outcome(iam.get_policy, PolicyArn=arn) == "NoSuchEntity"
+
+
+def test_access_keys_rotate(iam, person):
+    second = iam.create_access_key(UserName=person.name)["AccessKey"]
+    assert outcome(iam.create_access_key, UserName=person.name) == "LimitExceeded"
+    old, new = person.client("sts"), person.client("sts", second)
+    settles(new.get_caller_identity, "OK")
+    assert new.get_caller_identity()["Arn"] == person.arn
+    iam.update_access_key(UserName=person.name, AccessKeyId=person.key["AccessKeyId"], Status="Inactive")
+    settles(old.get_caller_identity, "InvalidClientTokenId")
+    old_items, new_items = person.client("dynamodb"), person.client("dynamodb", second)
+    settles(old_items.list_tables, "UnrecognizedClientException")
+    settles(new_items.list_tables, "AccessDeniedException")
+    iam.update_access_key(UserName=person.name, AccessKeyId=person.key["AccessKeyId"], Status="Active")
+    settles(old.get_caller_identity, "OK")
+    iam.delete_access_key(UserName=person.name, AccessKeyId=second["AccessKeyId"])
+    settles(new.get_caller_identity, "InvalidClientTokenId")
+    settles(new_items.list_tables, "UnrecognizedClientException")
+
+
+def test_a_user_without_policies_may_do_nothing_but_ask_who_she_is(person):
+    iam, sts = person.client("iam"), person.client("sts")
+    settles(sts.get_caller_identity, "OK")
+    for call, arguments in [
+        (iam.list_users, {}), (iam.get_user, {}), (iam.create_user, {"UserName": "x"}),
+        (iam.create_access_key, {}), (iam.attach_user_policy, {
+            "UserName": person.name, "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+    ]:
+        with pytest.raises(ClientError) as info:
+            call(**arguments)
+        assert error_of(info)[0] == "AccessDenied", call
+        assert info.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        assert f"User: {person.arn} is not authorized to perform: iam:" in error_of(info)[1]
+
+
+def test_policy_variables_name_the_caller(iam, person):
+    iam.put_user_policy(UserName=person.name, PolicyName="own-keys", PolicyDocument=policy(
+        allow("iam:*AccessKey*", "arn:aws:iam::*:user/${aws:username}")))
+    own = person.client("iam")
+    settles(own.list_access_keys, "OK")
+    assert outcome(own.list_access_keys, UserName="administrator") == "AccessDenied"
+
+
+def test_entities_and_their_errors(iam):
+    user, group = name("u"), name("g")
+    made = iam.create_user(UserName=user, Path="/a/b/", Tags=[{"Key": "k", "Value": "v"}])["User"]
+    assert made["Arn"].endswith(f":user/a/b/{user}") and made["UserId"].startswith("AIDA") and len(made["UserId"]) == 20
+    assert iam.get_user(UserName=user.upper())["User"]["UserName"] == user
+    with pytest.raises(ClientError) as info:
+        iam.create_user(UserName=user.upper())
+    assert error_of(info) == ("EntityAlreadyExists", f"User with name {user.upper()} already exists.")
+    iam.tag_user(UserName=user, Tags=[{"Key": "K", "Value": "w"}, {"Key": "n", "Value": ""}])
+    assert iam.list_user_tags(UserName=user)["Tags"] == [{"Key": "k", "Value": "w"}, {"Key": "n", "Value": ""}]
+    iam.untag_user(UserName=user, TagKeys=["N"])
+    assert iam.get_user(UserName=user)["User"]["Tags"] == [{"Key": "k", "Value": "w"}]
+    assert user in [u["UserName"] for u in iam.list_users(PathPrefix="/a/")["Users"]]
+    assert user not in [u["UserName"] for u in iam.list_users(PathPrefix="/b/")["Users"]]
+    iam.create_group(GroupName=group)
+    iam.add_user_to_group(GroupName=group, UserName=user)
+    assert [u["UserName"] for u in iam.get_group(GroupName=group)["Users"]] == [user]
+    for call, arguments, code in [
+        (iam.delete_group, {"GroupName": group}, "DeleteConflict"),
+        (iam.delete_user, {"UserName": user}, "DeleteConflict"),
+        (iam.get_user, {"UserName": "nobody"}, "NoSuchEntity"),
+        (iam.add_user_to_group, {"GroupName": "none", "UserName": user}, "NoSuchEntity"),
+        (iam.create_user, {"UserName": "a b"}, "ValidationError"),
+        (iam.create_user, {"UserName": "a" * 65}, "ValidationError"),
+        (iam.create_user, {"UserName": "x", "Path": "no/"}, "ValidationError"),
+        (iam.put_user_policy, {"UserName": user, "PolicyName": "p", "PolicyDocument": "{"}, "MalformedPolicyDocument"),
+        (iam.put_user_policy, {"UserName": user, "PolicyName": "p", "PolicyDocument": policy(
+            allow(["s3:Get" + "x" * 40] * 60, "*"))}, "LimitExceeded"),
+        (iam.get_user_policy, {"UserName": user, "PolicyName": "none"}, "NoSuchEntity"),
+        (iam.attach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/None"}, "NoSuchEntity"),
+        (iam.detach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "NoSuchEntity"),
+        (iam.delete_access_key, {"UserName": user, "AccessKeyId": "AKIA" + "A" * 16}, "NoSuchEntity"),
+        (iam.list_roles, {}, "InvalidAction"),
+    ]:
+        assert outcome(call, **arguments) == code, (call, arguments)
+    iam.remove_user_from_group(GroupName=group, UserName=user)
+    iam.delete_group(GroupName=group)
+    iam.delete_user(UserName=user)
+    assert outcome(iam.get_user, UserName=user) == "NoSuchEntity"
+
+
+def test_lists_come_in_pages(iam):
+    path = f"/{uuid.uuid4().hex[:8]}/"
+    names = sorted(name("page") for _ in range(5))
+    for one in names:
+        iam.create_user(UserName=one, Path=path)
+    pages = list(iam.get_paginator("list_users").paginate(PathPrefix=path, PaginationConfig={"PageSize": 2}))
+    assert [len(page["Users"]) for page in pages] == [2, 2, 1]
+    assert [u["UserName"] for page in pages for u in page["Users"]] == names
+    for one in names:
+        iam.delete_user(UserName=one)
+
+
+def test_wrong_signatures_get_the_query_protocols_errors(session, person):
+    wrong = {"AccessKeyId": person.key["AccessKeyId"], "SecretAccessKey": "x" * 40}
+    assert outcome(person.client("iam", wrong).list_users) == "SignatureDoesNotMatch"
+    unknown = {"AccessKeyId": "AKIA" + "B" * 16, "SecretAccessKey": "x" * 40}
+    assert outcome(person.client("sts", unknown).get_caller_identity) == "InvalidClientTokenId"
+
+
+def test_who_am_i(sts):
+    me = sts.get_caller_identity()
+    assert me["Arn"].endswith(":user/administrator") and me["UserId"].startswith("AIDA")
+    until(sts.get_caller_identity, lambda answer: answer["Account"] == me["Arn"].split(":")[4])
+
+
+@pytest.fixture
+def own_region(request):
+    region = OwnRegion()
+    try:
+        region.up()
+        yield region
+    finally:
+        region.down()
+    if request.node.passed:
+        region.remove()
+
+
+def test_policies_hold_while_every_control_node_is_down(own_region):
+    region = own_region
+    admin = region.dynamodb()
+    create(admin, "kept")
+    retried(lambda: admin.put_item(TableName="kept", Item={"pk": {"S": "a"}}))
+    credentials = dict(
+        line.split(" = ") for line in
+        (region.root / region.name / "operator/credentials").read_text().splitlines() if " = " in line)
+    session = boto3.Session(**credentials, region_name="us-east-1")
+    iam = session.client("iam", endpoint_url=f"http://127.0.0.1:{FRONT + region.offset}", config=ONCE)
+    iam.create_user(UserName="ann")
+    iam.put_user_policy(UserName="ann", PolicyName="read", PolicyDocument=policy(allow("dynamodb:GetItem", "*")))
+    key = iam.create_access_key(UserName="ann")["AccessKey"]
+    nodes = [name for name in region.status() if name.startswith("dynamo-node")]
+    doors = [
+        boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1").client(
+            "dynamodb", endpoint_url=region.front_of(node), config=ONCE)
+        for node in nodes
+    ]
+    get = {"TableName": "kept", "Key": {"pk": {"S": "a"}}}
+    for door in doors:
+        wait_for("ann is known", lambda: outcome(door.get_item, **get) == "OK")
+    region.chaos("kill", "control-node")
+
+    def holds(door):
+        return [outcome(door.get_item, **get), outcome(door.delete_item, **get)] == ["OK", "AccessDeniedException"]
+
+    assert all(holds(door) for door in doors)
+    region.chaos("kill", nodes[0])
+    region.chaos("restart", nodes[0])
+    wait_for("it starts on what it kept", lambda: region.status()[nodes[0]]["ready"])
+    wait_for("its groups' leaders", lambda: outcome(doors[0].get_item, **get) == "OK")
+    assert holds(doors[0])
