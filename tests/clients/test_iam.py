@@ -54,7 +54,7 @@ class Person:
             endpoint = f"{front}:{int(port) - FRONT + DYNAMODB}"
         return boto3.Session(
             aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
-            region_name=self.session.region_name,
+            aws_session_token=key.get("SessionToken"), region_name=self.session.region_name,
         ).client(service, config=ONCE, endpoint_url=endpoint)
 
     def remove(self):
@@ -243,6 +243,126 @@ def test_a_user_without_policies_may_do_nothing_but_ask_who_she_is(person):
         assert f"User: {person.arn} is not authorized to perform: iam:" in error_of(info)[1]
 
 
+def role_for(iam, *trust, **more):
+    role = name("role")
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(*trust), **more)
+    return role
+
+
+def trust(principal, **more):
+    return {"Effect": "Allow", "Action": more.pop("Action", "sts:AssumeRole"), "Principal": {"AWS": principal}, **more}
+
+
+def remove_role(iam, role):
+    for one in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=role, PolicyName=one)
+    iam.delete_role(RoleName=role)
+
+
+def session_of(answer):
+    credentials = answer["Credentials"]
+    return {**credentials, "AccessKeyId": credentials["AccessKeyId"]}
+
+
+def test_a_role_is_assumed_with_an_external_id_and_bounds_its_session(iam, table, person):
+    account = person.arn.split(":")[4]
+    role = role_for(iam, trust(person.arn, Condition={"StringEquals": {"sts:ExternalId": "12345"}}), MaxSessionDuration=7200)
+    iam.put_role_policy(RoleName=role, PolicyName="items", PolicyDocument=policy(
+        allow(["dynamodb:GetItem", "dynamodb:PutItem"], "*"), allow("iam:GetRole", "*")))
+    arn = iam.get_role(RoleName=role)["Role"]["Arn"]
+    own = person.client("sts")
+    ask = {"RoleArn": arn, "RoleSessionName": "visit", "ExternalId": "12345"}
+    settles(own.assume_role, "OK", **ask)
+    assert outcome(own.assume_role, **{**ask, "ExternalId": "wrong"}) == "AccessDenied"
+    assert outcome(own.assume_role, RoleArn=arn, RoleSessionName="visit") == "AccessDenied"
+    assert outcome(own.assume_role, **{**ask, "RoleArn": arn + "x"}) == "AccessDenied"
+    assert outcome(own.assume_role, **ask, DurationSeconds=8000) == "ValidationError"
+    # Nobody but whom it trusts, whatever her policies.
+    assert outcome(person.session.client("sts", config=ONCE).assume_role, **ask) == "AccessDenied"
+    # Session tags are a right of their own.
+    assert outcome(own.assume_role, **ask, Tags=[{"Key": "a", "Value": "b"}]) == "AccessDenied"
+    answer = own.assume_role(**ask)
+    assert answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{account}:assumed-role/{role}/visit"
+    visit = session_of(answer)
+    who = person.client("sts", visit).get_caller_identity()
+    assert (who["Arn"], who["UserId"]) == (answer["AssumedRoleUser"]["Arn"], answer["AssumedRoleUser"]["AssumedRoleId"])
+    items = person.client("dynamodb", visit)
+    key = {"TableName": table, "Key": {"pk": {"S": "mine"}}}
+    settles(items.get_item, "OK", **key)
+    with pytest.raises(ClientError) as info:
+        items.delete_item(**key)
+    assert f"User: {who['Arn']} is not authorized to perform: dynamodb:DeleteItem" in error_of(info)[1]
+    assert outcome(person.client("iam", visit).get_role, RoleName=role) == "OK"
+    # With a session policy it may do what both allow.
+    less = person.client("dynamodb", session_of(own.assume_role(**ask, Policy=policy(allow("dynamodb:GetItem", "*")))))
+    settles(less.get_item, "OK", **key)
+    with pytest.raises(ClientError) as info:
+        less.put_item(TableName=table, Item={"pk": {"S": "mine"}})
+    assert "because no session policy allows the dynamodb:PutItem action" in error_of(info)[1]
+    # Revoked as AWS does it.
+    iam.put_role_policy(RoleName=role, PolicyName="revoke", PolicyDocument=policy({
+        "Effect": "Deny", "Action": "*", "Resource": "*",
+        "Condition": {"DateLessThan": {"aws:TokenIssueTime": "2999-01-01T00:00:00Z"}}}))
+    settles(items.get_item, "AccessDeniedException", **key)
+    iam.delete_role_policy(RoleName=role, PolicyName="revoke")
+    settles(items.get_item, "OK", **key)
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=policy(trust(f"arn:aws:iam::{account}:user/other")))
+    settles(own.assume_role, "AccessDenied", **ask)
+    # Who comes back under the role's name is somebody else.
+    remove_role(iam, role)
+    settles(items.get_item, "AccessDeniedException", **key)
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(trust(person.arn)))
+    iam.put_role_policy(RoleName=role, PolicyName="items", PolicyDocument=policy(allow("*", "*")))
+    settles(own.assume_role, "OK", RoleArn=arn, RoleSessionName="visit")
+    assert outcome(items.get_item, **key) == "AccessDeniedException"
+    remove_role(iam, role)
+
+
+def test_an_account_that_is_trusted_hands_on_by_policy(iam, person):
+    account = person.arn.split(":")[4]
+    role = role_for(iam, trust(account), trust(account, Action=["sts:TagSession", "sts:SetSourceIdentity"]))
+    arn = iam.get_role(RoleName=role)["Role"]["Arn"]
+    own = person.client("sts")
+    ask = {"RoleArn": arn, "RoleSessionName": "visit"}
+    settles(own.assume_role, "AccessDenied", **ask)
+    iam.put_user_policy(UserName=person.name, PolicyName="assume", PolicyDocument=policy(
+        allow(["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"], arn)))
+    settles(own.assume_role, "OK", **ask)
+    iam.put_role_policy(RoleName=role, PolicyName="tagged", PolicyDocument=policy(
+        allow("dynamodb:ListTables", "*", Condition={"StringEquals": {"aws:PrincipalTag/team": "red", "aws:SourceIdentity": "ann"}})))
+    plain = person.client("dynamodb", session_of(own.assume_role(**ask)))
+    red = own.assume_role(**ask, Tags=[{"Key": "team", "Value": "red"}], SourceIdentity="ann")
+    settles(person.client("dynamodb", session_of(red)).list_tables, "OK")
+    assert red["SourceIdentity"] == "ann"
+    assert outcome(plain.list_tables) == "AccessDeniedException"
+    remove_role(iam, role)
+
+
+def test_session_tokens_are_the_users_rights_for_a_while(iam, table, person):
+    iam.put_user_policy(UserName=person.name, PolicyName="all", PolicyDocument=policy(allow(["dynamodb:*", "iam:*"], "*")))
+    own = person.client("sts")
+    settles(own.get_session_token, "OK")
+    visit = session_of(own.get_session_token(DurationSeconds=900))
+    items = person.client("dynamodb", visit)
+    settles(items.list_tables, "OK")
+    assert person.client("sts", visit).get_caller_identity()["Arn"] == person.arn
+    assert outcome(person.client("sts", visit).get_session_token) in ("AccessDenied", "InvalidClientTokenId")
+    assert outcome(person.client("iam", visit).list_users) == "InvalidClientTokenId"
+    assert outcome(own.get_session_token, DurationSeconds=200_000) == "ValidationError"
+    for wrong in [
+        {**visit, "SessionToken": visit["SessionToken"][:-8] + "AAAAAAA="},
+        {**visit, "SessionToken": "x"},
+        {**visit, "SecretAccessKey": "x" * 40},
+        {k: v for k, v in visit.items() if k != "SessionToken"},
+        {**person.key, "SessionToken": visit["SessionToken"]},
+    ]:
+        got = outcome(person.client("dynamodb", wrong).list_tables)
+        assert got in ("UnrecognizedClientException", "InvalidSignatureException"), wrong
+    # Of a user who is gone, nothing is left.
+    iam.delete_user_policy(UserName=person.name, PolicyName="all")
+    settles(items.list_tables, "AccessDeniedException")
+
+
 def test_policy_variables_name_the_caller(iam, person):
     iam.put_user_policy(UserName=person.name, PolicyName="own-keys", PolicyDocument=policy(
         allow("iam:*AccessKey*", "arn:aws:iam::*:user/${aws:username}")))
@@ -283,7 +403,8 @@ def test_entities_and_their_errors(iam):
         (iam.attach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/None"}, "NoSuchEntity"),
         (iam.detach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "NoSuchEntity"),
         (iam.delete_access_key, {"UserName": user, "AccessKeyId": "AKIA" + "A" * 16}, "NoSuchEntity"),
-        (iam.list_roles, {}, "InvalidAction"),
+        (iam.list_mfa_devices, {}, "InvalidAction"),
+        (iam.create_role, {"RoleName": "r", "AssumeRolePolicyDocument": policy(allow("sts:AssumeRole", "*"))}, "MalformedPolicyDocument"),
     ]:
         assert outcome(call, **arguments) == code, (call, arguments)
     iam.remove_user_from_group(GroupName=group, UserName=user)

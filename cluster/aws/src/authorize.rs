@@ -3,18 +3,27 @@
 use crate::arn::Arn;
 use crate::call::{Call, Identity};
 use crate::error::AwsError;
-use breakwater_policy::Context;
+use breakwater_policy::{Context, Policy};
+use std::sync::Arc;
+
+/// The policy of the resource itself.
+#[derive(Clone, Debug)]
+pub struct ResourcePolicy {
+    pub policy: Arc<Policy>,
+    /// It has to agree also to callers of the resource's own account: trust policies, key policies.
+    pub must_allow: bool,
+}
+
+/// What a decision looks at beside action and resource.
+pub struct About<'a> {
+    /// Adds the service's own condition keys.
+    pub conditions: &'a dyn Fn(&mut Context),
+    pub policy: Option<ResourcePolicy>,
+}
 
 /// Answers from memory: a call to another node has no place on a request's way.
 pub trait Authorizer: Send + Sync + 'static {
-    /// `conditions` adds the service's own condition keys.
-    fn authorize(
-        &self,
-        call: &Call,
-        action: &'static str,
-        resource: &Arn,
-        conditions: &dyn Fn(&mut Context),
-    ) -> Result<(), AwsError>;
+    fn authorize(&self, call: &Call, action: &'static str, resource: &Arn, about: &About<'_>) -> Result<(), AwsError>;
 }
 
 /// An account's root user may do everything in it, anybody else nothing: for where there are no policies, as in tests.
@@ -22,13 +31,7 @@ pub trait Authorizer: Send + Sync + 'static {
 pub struct RootOnly;
 
 impl Authorizer for RootOnly {
-    fn authorize(
-        &self,
-        call: &Call,
-        action: &'static str,
-        resource: &Arn,
-        _conditions: &dyn Fn(&mut Context),
-    ) -> Result<(), AwsError> {
+    fn authorize(&self, call: &Call, action: &'static str, resource: &Arn, _about: &About<'_>) -> Result<(), AwsError> {
         if call.principal.identity == Identity::Root && call.principal.account == call.scope.account {
             Ok(())
         } else {

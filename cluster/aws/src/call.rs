@@ -1,5 +1,6 @@
 //! Who calls, when, from where, and until when an answer is of use.
 
+use crate::sigv4::Session;
 use breakwater_types::{AccountId, Scope, SharedClock};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub enum Identity {
     Root,
     /// By name, without the path.
     User(String),
+    /// A session of the role with this name.
+    Role(String),
 }
 
 impl Identity {
@@ -70,6 +73,8 @@ pub struct Principal {
     /// `arn:aws:iam::111122223333:user/administrator`.
     pub arn: String,
     pub identity: Identity,
+    /// Where the credentials are temporary.
+    pub session: Option<Arc<Session>>,
 }
 
 /// One request, after its signature was found good.

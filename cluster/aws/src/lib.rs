@@ -28,7 +28,7 @@ pub mod server;
 pub mod sigv4;
 
 pub use arn::Arn;
-pub use authorize::{Authorizer, RootOnly, not_authorized};
+pub use authorize::{About, Authorizer, ResourcePolicy, RootOnly, not_authorized};
 pub use breakwater_policy::Context as ConditionKeys;
 pub use call::{Call, Identity, Principal, RequestId};
 pub use connection::{BoxError, RouteBody};
@@ -38,4 +38,6 @@ pub use http::HeaderValue;
 pub use limits::Limits;
 pub use operation::{Access, Operation, OperationEntry, Plane, Protocol, Service, entry};
 pub use server::Server;
-pub use sigv4::{Credentials, DerivedKey, DerivedKeys, SecretKey, SecretKeys, SigningKey, derive_signing_key};
+pub use sigv4::{
+    Credentials, DerivedKey, DerivedKeys, SecretKey, SecretKeys, Session, SessionKeys, SigningKey, derive_signing_key,
+};

@@ -4,7 +4,7 @@
 //! `entry::<PutItem>()` once. Routing, authorization, metrics, audit and the coverage table come from that list.
 
 use crate::arn::Arn;
-use crate::authorize::Authorizer;
+use crate::authorize::{About, Authorizer, ResourcePolicy};
 use crate::call::Call;
 use crate::error::AwsError;
 use crate::json;
@@ -61,6 +61,16 @@ pub trait Operation: 'static {
     /// The service's own condition keys that this request has a value for, as `dynamodb:LeadingKeys`. Asked only where
     /// a policy of the caller has conditions or variables.
     fn conditions(_ctx: &Self::Context, _call: &Call, _request: &Self::Request, _keys: &mut ConditionKeys) {}
+
+    /// Further actions that this request needs, on the same resources, as `sts:TagSession`.
+    fn further_actions(_request: &Self::Request) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// The policy of the resource itself, where the service has such.
+    fn resource_policy(_ctx: &Self::Context, _call: &Call, _request: &Self::Request) -> Option<ResourcePolicy> {
+        None
+    }
 
     /// Everything that the caller must be allowed to act on.
     fn resources(ctx: &Self::Context, call: &Call, request: &Self::Request) -> Vec<Arn>;
@@ -127,7 +137,12 @@ fn invoke<'a, O: Operation>(
         drop(body);
         O::validate(call, &request)?;
         for resource in O::resources(ctx, call, &request) {
-            authorizer.authorize(call, O::ACTION, &resource, &|keys| O::conditions(ctx, call, &request, keys))?;
+            let policy = O::resource_policy(ctx, call, &request);
+            let about = About { conditions: &|keys| O::conditions(ctx, call, &request, keys), policy };
+            authorizer.authorize(call, O::ACTION, &resource, &about)?;
+            for action in O::further_actions(&request) {
+                authorizer.authorize(call, action, &resource, &about)?;
+            }
         }
         let response = O::handle(ctx, call, request).await?;
         O::encode(&response)

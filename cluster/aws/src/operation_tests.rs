@@ -60,6 +60,7 @@ fn call(administrator: bool) -> Call {
             } else {
                 crate::call::Identity::User("ann".to_owned())
             },
+            session: None,
         }),
         deadline: Instant::now() + std::time::Duration::from_secs(1),
         source: ([127, 0, 0, 1], 1).into(),

@@ -1,8 +1,8 @@
 //! May this caller do this? Decided from what this node has heard of users, groups and policies.
 
 use crate::managed::aws_managed;
-use crate::records::{self, Group, Kind, ManagedPolicy, Policies, User};
-use breakwater_aws::{Arn, Authorizer, AwsError, Call, ConditionKeys, Identity, not_authorized};
+use crate::records::{self, Group, Kind, ManagedPolicy, Policies, Role, User};
+use breakwater_aws::{About, Arn, Authorizer, AwsError, Call, ConditionKeys, Identity, Principal, not_authorized};
 use breakwater_meta::Mirror;
 use breakwater_policy::{Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
 use breakwater_types::AccountId;
@@ -11,7 +11,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use time::format_description::well_known::Rfc3339;
@@ -22,12 +22,21 @@ struct Compiled {
     seen: AtomicU64,
     /// What it was made of: keys with the revisions that they had, 0 where there was nothing.
     made_of: Vec<(Vec<u8>, u64)>,
-    user: Option<User>,
+    who: Who,
     caller: Caller,
+    /// Of the session that asks, if it was made with any.
+    session: Option<Vec<(String, Arc<Policy>)>>,
     identity: Vec<(String, Arc<Policy>)>,
     boundary: Option<(String, Arc<Policy>)>,
     /// Whether any of these looks at more than action and resource.
     asks: bool,
+}
+
+/// What is known of the identity itself; nothing where its record is gone.
+#[derive(Default)]
+struct Who {
+    id: String,
+    tags: BTreeMap<String, String>,
 }
 
 /// Kept compiled at most; beyond it all are made anew.
@@ -128,53 +137,89 @@ impl Guard {
         current
     }
 
-    fn compiled(&self, account: &AccountId, arn: &str, identity: &Identity) -> Arc<Compiled> {
-        if let Some(known) = self.compiled.read().get(arn)
+    fn compiled(&self, principal: &Principal) -> Arc<Compiled> {
+        // Sessions of one identity differ in their policies; their access keys are their own.
+        let name = if principal.session.is_some() { &principal.access_key_id } else { &principal.arn };
+        if let Some(known) = self.compiled.read().get(name)
             && self.is_current(known)
         {
             return known.clone();
         }
-        let made = Arc::new(self.compile(account, arn, identity));
+        let made = Arc::new(self.compile(principal));
         let mut all = self.compiled.write();
         if all.len() >= COMPILED_MAX {
             all.clear();
         }
-        all.insert(arn.to_owned(), made.clone());
+        all.insert(name.clone(), made.clone());
         made
     }
 
-    fn compile(&self, account: &AccountId, arn: &str, identity: &Identity) -> Compiled {
+    fn compile(&self, principal: &Principal) -> Compiled {
+        let account = &principal.account;
+        let session = principal.session.as_deref();
         // Read before the records: what changes meanwhile is looked at again.
         let seen = self.mirror.revision();
         let mut reader = Reader { mirror: &self.mirror, account, made_of: Vec::new() };
-        let kind = match identity {
+        let kind = match &principal.identity {
             Identity::Root => CallerKind::Root,
             Identity::User(_) => CallerKind::User,
+            Identity::Role(_) => {
+                let role = session.and_then(|s| s.role.as_ref()).map(|(_, arn)| arn.clone());
+                CallerKind::Role { role: role.unwrap_or_default() }
+            }
         };
-        let caller = Caller { arn: arn.to_owned(), account: account.to_string(), kind };
+        let caller = Caller { arn: principal.arn.clone(), account: account.to_string(), kind };
         let mut compiled = Compiled {
             seen: AtomicU64::new(seen),
             made_of: Vec::new(),
-            user: None,
+            who: Who::default(),
             caller,
+            session: None,
             identity: Vec::new(),
             boundary: None,
             asks: false,
         };
-        if let Identity::User(name) = identity {
-            let user: Option<User> = reader.record(records::key(account, Kind::User, name));
-            if let Some(user) = &user {
-                reader.policies(&user.policies, &mut compiled.identity);
-                for group in &user.groups {
-                    if let Some(group) = reader.record::<Group>(records::key(account, Kind::Group, group)) {
-                        reader.policies(&group.policies, &mut compiled.identity);
+        match &principal.identity {
+            Identity::Root => {}
+            Identity::User(name) => {
+                let user = reader.record::<User>(records::key(account, Kind::User, name));
+                // A user who was deleted and made again is another one: sessions have her id.
+                let same = |user: &User| session.is_none_or(|s| s.user_id == user.id);
+                if let Some(user) = user.filter(same) {
+                    reader.policies(&user.policies, &mut compiled.identity);
+                    for group in &user.groups {
+                        if let Some(group) = reader.record::<Group>(records::key(account, Kind::Group, group)) {
+                            reader.policies(&group.policies, &mut compiled.identity);
+                        }
                     }
+                    compiled.boundary = user.boundary.as_ref().map(|arn| reader.managed(arn));
+                    compiled.who = Who { id: user.id, tags: user.tags };
                 }
-                compiled.boundary = user.boundary.as_ref().map(|arn| reader.managed(arn));
             }
-            compiled.user = user;
+            Identity::Role(name) => {
+                let role = reader.record::<Role>(records::key(account, Kind::Role, name));
+                // A role that was deleted and made again is another one: its sessions have its id.
+                let same = |role: &Role| session.is_some_and(|s| s.user_id.split(':').next() == Some(&role.id));
+                if let Some(role) = role.filter(same) {
+                    reader.policies(&role.policies, &mut compiled.identity);
+                    compiled.boundary = role.boundary.as_ref().map(|arn| reader.managed(arn));
+                    compiled.who = Who { id: role.id, tags: role.tags };
+                }
+            }
         }
-        compiled.asks = compiled.identity.iter().chain(&compiled.boundary).any(|(_, policy)| policy.asks());
+        if let Some(session) = session.filter(|s| !s.policies.is_empty() || !s.policy_arns.is_empty()) {
+            let mut all = Vec::new();
+            for document in &session.policies {
+                all.push(("session policy".to_owned(), reader.compile("session policy", document)));
+            }
+            for arn in &session.policy_arns {
+                all.push(reader.managed(arn));
+            }
+            compiled.session = Some(all);
+        }
+        let session = compiled.session.iter().flatten();
+        let all = compiled.identity.iter().chain(&compiled.boundary).chain(session);
+        compiled.asks = all.into_iter().any(|(_, policy)| policy.asks());
         compiled.made_of = reader.made_of;
         compiled
     }
@@ -183,9 +228,7 @@ impl Guard {
     fn keys(&self, call: &Call, compiled: &Compiled) -> ConditionKeys {
         let mut keys = ConditionKeys::default();
         let seconds = call.received_unix_ms.div_euclid(1_000);
-        if let Ok(Ok(now)) = time::OffsetDateTime::from_unix_timestamp(seconds).map(|t| t.format(&Rfc3339)) {
-            keys.set("aws:CurrentTime", now);
-        }
+        keys.set("aws:CurrentTime", rfc3339(seconds));
         keys.set("aws:EpochTime", seconds.to_string());
         keys.set("aws:SourceIp", call.source.ip().to_canonical().to_string());
         keys.set("aws:SecureTransport", call.secure.to_string());
@@ -204,12 +247,31 @@ impl Guard {
             Identity::User(name) => {
                 keys.set("aws:PrincipalType", "User");
                 keys.set("aws:username", name.as_str());
-                if let Some(user) = &compiled.user {
-                    keys.set("aws:userid", user.id.as_str());
-                    for (tag, value) in &user.tags {
-                        keys.set(format!("aws:PrincipalTag/{tag}"), value.as_str());
-                    }
+                keys.set("aws:userid", compiled.who.id.as_str());
+            }
+            Identity::Role(_) => {
+                keys.set("aws:PrincipalType", "AssumedRole");
+                if let CallerKind::Role { role } = &compiled.caller.kind {
+                    keys.set("aws:PrincipalArn", role.as_str());
                 }
+            }
+        }
+        for (tag, value) in &compiled.who.tags {
+            keys.set(format!("aws:PrincipalTag/{tag}"), value.as_str());
+        }
+        if let Some(session) = &call.principal.session {
+            keys.set("aws:userid", session.user_id.as_str());
+            keys.set("aws:TokenIssueTime", rfc3339(session.issued_unix_s));
+            for (tag, value) in &session.tags {
+                keys.set(format!("aws:PrincipalTag/{tag}"), value.as_str());
+            }
+            if let Some(source) = &session.source_identity {
+                keys.set("aws:SourceIdentity", source.as_str());
+            }
+            // Long-lived credentials have no such key at all.
+            keys.set("aws:MultiFactorAuthPresent", session.mfa_unix_s.is_some().to_string());
+            if let Some(mfa) = session.mfa_unix_s {
+                keys.set("aws:MultiFactorAuthAge", (seconds - mfa).max(0).to_string());
             }
         }
         keys
@@ -221,9 +283,17 @@ impl Guard {
     }
 }
 
+fn rfc3339(unix_s: i64) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    at.format(&Rfc3339).unwrap_or_default()
+}
+
 fn http_text(value: &breakwater_aws::HeaderValue) -> Result<&str, ()> {
     value.to_str().map_err(|_| ())
 }
+
+/// What credentials of GetSessionToken may ask of STS.
+const SESSION_STS: [&str; 4] = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", "sts:GetCallerIdentity"];
 
 /// The account in an ARN; the caller's own where there is none, as for `*` and for IAM's AWS-owned policies.
 fn owner<'a>(resource: &'a str, own: &'a AccountId) -> &'a str {
@@ -234,28 +304,37 @@ fn owner<'a>(resource: &'a str, own: &'a AccountId) -> &'a str {
 }
 
 impl Authorizer for Guard {
-    fn authorize(
-        &self,
-        call: &Call,
-        action: &'static str,
-        resource: &Arn,
-        conditions: &dyn Fn(&mut ConditionKeys),
-    ) -> Result<(), AwsError> {
+    fn authorize(&self, call: &Call, action: &'static str, resource: &Arn, about: &About<'_>) -> Result<(), AwsError> {
         let principal = &call.principal;
-        let compiled = self.compiled(&principal.account, &principal.arn, &principal.identity);
-        let keys = if compiled.asks {
+        if let Some(session) = &principal.session
+            && session.role.is_none()
+            && (session.mfa_unix_s.is_none() && action.starts_with("iam:")
+                || action.starts_with("sts:") && !SESSION_STS.contains(&action))
+        {
+            // As AWS: what GetSessionToken made can't be used for these.
+            return Err(AwsError::framework(
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid",
+            ));
+        }
+        let compiled = self.compiled(principal);
+        let keys = if compiled.asks || about.policy.as_ref().is_some_and(|p| p.policy.asks()) {
             let mut keys = self.keys(call, &compiled);
-            conditions(&mut keys);
+            (about.conditions)(&mut keys);
             keys
         } else {
             ConditionKeys::default()
         };
         let named = |(name, policy)| Named { name, policy };
         let identity: Vec<Named<'_>> = compiled.identity.iter().map(|(name, policy)| named((name, policy))).collect();
+        let session: Option<Vec<Named<'_>>> =
+            compiled.session.as_ref().map(|all| all.iter().map(|(name, policy)| named((name, policy))).collect());
         let sources = Sources {
             identity: &identity,
             boundary: compiled.boundary.as_ref().map(|(name, policy)| named((name, policy))),
-            ..Sources::default()
+            session: session.as_deref(),
+            resource: about.policy.as_ref().map(|p| Named { name: "resource policy", policy: &p.policy }),
+            resource_must_allow: about.policy.as_ref().is_some_and(|p| p.must_allow),
         };
         let question = Question {
             caller: &compiled.caller,

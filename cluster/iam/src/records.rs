@@ -13,6 +13,7 @@ pub enum Kind {
     User,
     Group,
     Policy,
+    Role,
 }
 
 impl Kind {
@@ -21,6 +22,7 @@ impl Kind {
             Kind::User => "user",
             Kind::Group => "group",
             Kind::Policy => "policy",
+            Kind::Role => "role",
         }
     }
 }
@@ -74,6 +76,23 @@ pub struct Group {
     pub path: String,
     pub created_unix_s: i64,
     pub policies: Policies,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    pub name: String,
+    /// `AROA…`.
+    pub id: String,
+    pub path: String,
+    pub created_unix_s: i64,
+    /// Who may assume it.
+    pub trust: String,
+    pub description: Option<String>,
+    pub max_session_s: u32,
+    pub policies: Policies,
+    /// A managed policy's ARN.
+    pub boundary: Option<String>,
+    pub tags: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

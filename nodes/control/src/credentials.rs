@@ -97,6 +97,25 @@ fn administrator(access_key_id: String, now_unix_s: i64) -> iam::User {
     }
 }
 
+const SESSION_KEYS: &[u8] = b"control/session-key/";
+
+/// The keys that seal session tokens; the first one is made at the first start.
+pub async fn session_keys(meta: &MetaClient, deadline: Instant) -> Result<Vec<(u32, Zeroizing<Vec<u8>>)>> {
+    let first = [SESSION_KEYS, &1u32.to_be_bytes()].concat();
+    let key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
+    let txn = Txn {
+        compares: vec![Compare::Absent(first.clone())],
+        success: vec![Op::put(first, key.to_vec())],
+        failure: vec![],
+    };
+    meta.txn(txn, deadline).await?;
+    let all = RangeRequest { start: SESSION_KEYS.to_vec(), end: prefix_end(SESSION_KEYS), limit: 100 };
+    let all = meta.range(all, deadline).await?;
+    let number = |key: &[u8]| key.strip_prefix(SESSION_KEYS)?.try_into().ok().map(u32::from_be_bytes);
+    let keys = all.entries.iter().filter_map(|e| Some((number(&e.key)?, Zeroizing::new(e.value.to_vec()))));
+    Ok(keys.collect())
+}
+
 /// Keeps the front door's keys as the store has them.
 pub async fn follow(mirror: Arc<Mirror>, keys: Arc<SecretKeys>) {
     let mut changed = mirror.changed();
@@ -136,6 +155,7 @@ pub fn load(mirror: &Mirror, keys: &SecretKeys) {
                     account: stored.account,
                     arn: stored.arn,
                     identity,
+                    session: None,
                 }),
             }),
             Err(e) => {
@@ -164,6 +184,13 @@ struct Derived {
 /// What is left of a caller's time for the answer to reach it.
 const KEYS_MARGIN: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// What a data node gets: signing keys, and what opens session tokens.
+#[derive(Serialize, Deserialize)]
+struct KeySet {
+    rows: Vec<Derived>,
+    session_keys: Vec<(u32, Vec<u8>)>,
+}
+
 /// Yesterday (requests signed just before midnight) and the days to come, for which a data node can go on alone.
 const DAYS: std::ops::RangeInclusive<i64> = -1..=7;
 
@@ -185,6 +212,7 @@ fn hash(bytes: &[u8]) -> u64 {
 pub struct KeysHandler {
     pub keys: Arc<SecretKeys>,
     pub mirror: Arc<Mirror>,
+    pub session_keys: Vec<(u32, Zeroizing<Vec<u8>>)>,
     pub region: Region,
     pub clock: SharedClock,
 }
@@ -231,10 +259,13 @@ impl Handler for KeysHandler {
             if derived.is_empty() {
                 return Err((Refusal::Overloaded, "no access keys are known here yet".to_owned()));
             }
-            let rows = records::to_stored(&derived).map_err(failed)?;
             Ok(match known {
-                Some(_) => [&now.to_be_bytes()[..], &rows].concat().into(),
-                None => rows.into(),
+                Some(_) => {
+                    let session_keys = self.session_keys.iter().map(|(n, key)| (*n, key.to_vec())).collect();
+                    let set = records::to_stored(&KeySet { rows: derived, session_keys }).map_err(failed)?;
+                    [&now.to_be_bytes()[..], &set].concat().into()
+                }
+                None => records::to_stored(&derived).map_err(failed)?.into(),
             })
         })
     }

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::tables;
 use crate::{iam, sts};
 use anyhow::{Context, Result};
-use breakwater_aws::{FrontBuilder, SecretKeys, Server};
+use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
 use breakwater_iam::{Guard, GuardMetrics};
@@ -137,8 +137,15 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     credentials::caught_up(&access_keys, &meta, Instant::now() + START_MAX).await?;
     credentials::load(&access_keys, &keys);
     tokio::spawn(credentials::follow(access_keys.clone(), keys.clone()));
-    let handler =
-        KeysHandler { keys: keys.clone(), mirror: access_keys, region: common.region.clone(), clock: clock.clone() };
+    let session_keys = credentials::session_keys(&meta, Instant::now() + START_MAX).await?;
+    keys.sessions().replace(session_keys.clone());
+    let handler = KeysHandler {
+        session_keys,
+        keys: keys.clone(),
+        mirror: access_keys,
+        region: common.region.clone(),
+        clock: clock.clone(),
+    };
     transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
 
     let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
@@ -152,7 +159,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
     identities.filled(Instant::now() + START_MAX).await;
     let guard = Guard::new(identities.clone(), common.region.as_str());
-    let iam = Arc::new(iam::Context { meta: meta.clone(), mirror: identities.clone(), clock: clock.clone() });
+    let iam = Arc::new(iam::Context {
+        meta: meta.clone(),
+        mirror: identities.clone(),
+        clock: clock.clone(),
+        keys: keys.clone(),
+    });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
     tokio::spawn(raise_format(meta_group.clone(), meta.clone()));

@@ -2,7 +2,7 @@
 //! that callers are known with every control node down, also after a restart.
 
 use anyhow::{Context, Result};
-use breakwater_aws::{DerivedKey, DerivedKeys, Identity, Principal, SigningKey};
+use breakwater_aws::{Credentials, DerivedKey, DerivedKeys, Identity, Principal, SigningKey};
 use breakwater_meta::records;
 use breakwater_storage::{Batch, Engine};
 use breakwater_transport::{Kind, Transport};
@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 /// No group has the number 0: its prefix is the node's own.
-const KEY: &[u8] = b"\0\0\0\0\0\0\0\0keys";
+const KEY: &[u8] = b"\0\0\0\0\0\0\0\0key set";
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long the first answer may take, and one that comes when something has changed.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,15 +35,23 @@ struct Derived {
     key: Vec<u8>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct KeySet {
+    rows: Vec<Derived>,
+    session_keys: Vec<(u32, Vec<u8>)>,
+}
+
 fn install(keys: &DerivedKeys, stored: &[u8]) -> Result<()> {
-    let rows: Vec<Derived> = records::from_stored(stored).map_err(anyhow::Error::msg)?;
-    let rows = rows
+    let set: KeySet = records::from_stored(stored).map_err(anyhow::Error::msg)?;
+    let rows = set
+        .rows
         .into_iter()
         .map(|row| {
             let bytes: [u8; 32] = row.key.as_slice().try_into().ok().context("a signing key's length")?;
             Ok(DerivedKey {
                 principal: Arc::new(Principal {
                     identity: Identity::of_arn(&row.arn).context("an access key that belongs to nobody")?,
+                    session: None,
                     access_key_id: row.access_key_id,
                     account: row.account,
                     arn: row.arn,
@@ -55,6 +64,7 @@ fn install(keys: &DerivedKeys, stored: &[u8]) -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
     keys.replace(rows);
+    keys.sessions().replace(set.session_keys.into_iter().map(|(n, key)| (n, Zeroizing::new(key))));
     Ok(())
 }
 

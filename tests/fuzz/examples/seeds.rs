@@ -37,6 +37,9 @@ fn main() {
             put("stored", &format!("value{n}-{m}"), &bytes);
         }
     }
+    for n in 0..3 {
+        put("token", &format!("token{n}"), breakwater_fuzz::sample_token(n * 5).as_bytes());
+    }
     let keys = item(r#"{"s":{"S":"a\u0000b"},"n":{"N":"-12.5e7"},"b":{"B":"AAH/AA=="},"e":{"S":""},"z":{"N":"0"}}"#);
     for (n, hash) in keys.values().enumerate() {
         put("key", &format!("component{n}"), &key::encode_component(hash));

@@ -4,11 +4,14 @@
 //! `scripts/fuzz TARGET` runs one under libFuzzer; the tests of this crate run all on the corpus, and on changed
 //! copies of it. Start reading at [`TARGETS`].
 
+mod access;
 mod expressions;
 mod log;
 mod records;
 mod signatures;
 mod values;
+
+pub use access::sample_token;
 
 pub struct Target {
     pub name: &'static str,
@@ -18,12 +21,15 @@ pub struct Target {
 
 pub const TARGETS: &[Target] = &[
     Target { name: "expression", run: expressions::run },
+    Target { name: "form", run: access::form },
     Target { name: "key", run: values::key },
     Target { name: "log", run: log::run },
     Target { name: "number", run: values::number },
+    Target { name: "policy", run: access::policy },
     Target { name: "record", run: records::run },
     Target { name: "signature", run: signatures::run },
     Target { name: "stored", run: values::stored },
+    Target { name: "token", run: access::token },
     Target { name: "value", run: values::json },
 ];
 

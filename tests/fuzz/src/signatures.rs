@@ -20,6 +20,7 @@ fn verifier() -> &'static Verifier {
             account: AccountId::new("111122223333").expect("an account"),
             arn: "arn:aws:iam::111122223333:user/a".to_owned(),
             identity: breakwater_aws::Identity::Root,
+            session: None,
         };
         let key = SecretKey { secret: Zeroizing::new(SECRET.to_owned()), principal: Arc::new(principal) };
         Verifier::new("us-east-1", Arc::new(SecretKeys::new([key])), ManualClock::new(NOW_MS))

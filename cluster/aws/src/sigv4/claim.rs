@@ -20,7 +20,8 @@ pub struct Claim<'a> {
     pub unix_s: i64,
     /// Seconds for which a presigned request is good.
     pub expires_s: Option<i64>,
-    pub security_token: bool,
+    /// Of temporary credentials.
+    pub security_token: Option<Cow<'a, str>>,
     /// In the query rather than in a header.
     pub presigned: bool,
 }
@@ -136,7 +137,7 @@ impl<'a> Claim<'a> {
             timestamp,
             unix_s,
             expires_s: None,
-            security_token: headers.contains_key("x-amz-security-token"),
+            security_token: header_text(headers, "x-amz-security-token"),
             presigned: false,
         })
     }
@@ -184,7 +185,7 @@ impl<'a> Claim<'a> {
             timestamp,
             unix_s,
             expires_s,
-            security_token: get("X-Amz-Security-Token").is_some(),
+            security_token: get("X-Amz-Security-Token"),
             presigned: true,
         })
     }

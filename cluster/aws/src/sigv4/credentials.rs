@@ -1,6 +1,7 @@
 //! Who knows which access keys: control nodes the secrets, data nodes keys derived from them.
 
 use super::key::{SigningKey, derive_signing_key};
+use super::sessions::SessionKeys;
 use crate::call::Principal;
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
@@ -28,6 +29,8 @@ pub enum Lookup {
 
 /// Answers from memory.
 pub trait Credentials: Send + Sync + 'static {
+    /// What opens the tokens of temporary credentials.
+    fn sessions(&self) -> &SessionKeys;
     /// `date` is `YYYYMMDD`.
     fn signing_key(&self, access_key_id: &str, date: &str, region: &str, service: &str) -> Result<Found, Lookup>;
 }
@@ -66,6 +69,7 @@ const DERIVED_MAX: usize = 64;
 #[derive(Default)]
 pub struct SecretKeys {
     keys: ArcSwap<HashMap<String, Arc<SecretEntry>>>,
+    sessions: SessionKeys,
 }
 
 impl std::fmt::Debug for SecretKeys {
@@ -115,6 +119,9 @@ impl SecretKeys {
 }
 
 impl Credentials for SecretKeys {
+    fn sessions(&self) -> &SessionKeys {
+        &self.sessions
+    }
     fn signing_key(&self, access_key_id: &str, date: &str, region: &str, service: &str) -> Result<Found, Lookup> {
         let keys = self.keys.load();
         let entry = keys.get(access_key_id).ok_or(Lookup::Unknown)?;
@@ -148,6 +155,7 @@ pub struct DerivedKey {
 #[derive(Debug, Default)]
 pub struct DerivedKeys {
     rows: ArcSwap<HashMap<String, Vec<DerivedKey>>>,
+    sessions: SessionKeys,
 }
 
 impl DerivedKeys {
@@ -171,6 +179,9 @@ impl DerivedKeys {
 }
 
 impl Credentials for DerivedKeys {
+    fn sessions(&self) -> &SessionKeys {
+        &self.sessions
+    }
     fn signing_key(&self, access_key_id: &str, date: &str, region: &str, service: &str) -> Result<Found, Lookup> {
         let rows = self.rows.load();
         // An empty table means that this node has heard nothing yet: it can't call any key unknown.
@@ -199,6 +210,7 @@ mod tests {
                 account: AccountId::new("111122223333").unwrap(),
                 arn: format!("arn:aws:iam::111122223333:user/{id}"),
                 identity: crate::call::Identity::Root,
+                session: None,
             }),
         }
     }

@@ -9,11 +9,13 @@ mod canonical;
 mod claim;
 mod credentials;
 mod key;
+mod sessions;
 mod timestamp;
 mod verify;
 
 pub use credentials::{Credentials, DerivedKey, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
 pub use key::{SigningKey, derive_signing_key};
+pub use sessions::{Opened, Session, SessionKeys};
 pub use verify::{SignedRequest, Verifier};
 
 /// The only algorithm.

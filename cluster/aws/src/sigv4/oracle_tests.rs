@@ -23,6 +23,7 @@ fn verifier_at(now_s: i64) -> Verifier {
             account: AccountId::new("111122223333").unwrap(),
             arn: "arn:aws:iam::111122223333:user/a".to_owned(),
             identity: crate::call::Identity::Root,
+            session: None,
         }),
     }]);
     Verifier::new("us-east-1", Arc::new(keys), ManualClock::new(now_s * 1_000))

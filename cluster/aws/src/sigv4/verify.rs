@@ -2,7 +2,7 @@
 
 use super::canonical::{self, sha256_hex};
 use super::claim::Claim;
-use super::credentials::{Credentials, Lookup};
+use super::credentials::{Credentials, Found, Lookup};
 use super::{ALGORITHM, SKEW_S_MAX, timestamp};
 use crate::call::Principal;
 use crate::error::AwsError;
@@ -62,11 +62,16 @@ impl Verifier {
         let expected = if global && region == GLOBAL_REGION { GLOBAL_REGION } else { &self.region };
         check_scope(expected, service, &claim, date, region, scope_service, terminator)?;
 
-        let found =
-            self.credentials.signing_key(access_key_id, date, region, service).map_err(|lookup| match lookup {
-                Lookup::Unknown => unrecognized(),
-                Lookup::NotKnownHere => AwsError::unavailable("no signing key here for this access key and day"),
-            })?;
+        let found = match &claim.security_token {
+            Some(token) => self.session(token, access_key_id, date, region, service)?,
+            None => {
+                let found = self.credentials.signing_key(access_key_id, date, region, service);
+                found.map_err(|lookup| match lookup {
+                    Lookup::Unknown => unrecognized(),
+                    Lookup::NotKnownHere => AwsError::unavailable("no signing key here for this access key and day"),
+                })?
+            }
+        };
 
         let canonical = canonical::request(
             request.method,
@@ -89,11 +94,29 @@ impl Verifier {
         if !bool::from(ours[..].ct_eq(claim.signature.as_bytes())) {
             return Err(mismatch(&canonical, &string_to_sign));
         }
-        // Sessions don't exist yet: a long-lived key comes without a token.
-        if claim.security_token {
-            return Err(unrecognized());
+        if let Some(session) = &found.principal.session
+            && session.expires_unix_s <= self.clock.unix_s()
+        {
+            return Err(AwsError::framework(
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            ));
         }
         Ok(found.principal)
+    }
+
+    /// The key of temporary credentials: their token says it all, if it is one of ours and theirs.
+    fn session(
+        &self,
+        token: &str,
+        access_key_id: &str,
+        date: &str,
+        region: &str,
+        service: &str,
+    ) -> Result<Found, AwsError> {
+        let opened = self.credentials.sessions().open(token);
+        let opened = opened.filter(|o| o.session.access_key_id == access_key_id).ok_or_else(unrecognized)?;
+        Ok(Found { key: opened.signing_key(date, region, service), principal: opened.principal.clone() })
     }
 
     fn check_time(&self, claim: &Claim<'_>) -> Result<(), AwsError> {

@@ -11,6 +11,10 @@ struct One {
 }
 
 impl Credentials for One {
+    fn sessions(&self) -> &crate::SessionKeys {
+        static NONE: std::sync::LazyLock<crate::SessionKeys> = std::sync::LazyLock::new(Default::default);
+        &NONE
+    }
     fn signing_key(&self, id: &str, date: &str, region: &str, service: &str) -> Result<Found, Lookup> {
         match (id, self.here) {
             ("AKID", true) => Ok(Found {
@@ -20,6 +24,7 @@ impl Credentials for One {
                     account: AccountId::new("111122223333").unwrap(),
                     arn: "arn:aws:iam::111122223333:user/a".to_owned(),
                     identity: crate::call::Identity::Root,
+                    session: None,
                 }),
             }),
             ("AKID", false) => Err(Lookup::NotKnownHere),

@@ -131,6 +131,7 @@ pub async fn open_with(limits: Limits, tls: Option<Arc<rustls::ServerConfig>>) -
             } else {
                 breakwater_aws::Identity::User("ann".to_owned())
             },
+            session: None,
         }),
     };
     let keys = Arc::new(SecretKeys::new([user("AKIAADMIN", true), user("AKIAOTHER", false)]));

@@ -163,6 +163,7 @@ impl Region {
                 account: self.scope.account.clone(),
                 arn: "arn:aws:iam::111122223333:user/administrator".to_owned(),
                 identity: breakwater_aws::Identity::Root,
+                session: None,
             }),
             deadline: Instant::now() + Duration::from_secs(10),
             source: ([127, 0, 0, 1], 1).into(),

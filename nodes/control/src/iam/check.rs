@@ -6,7 +6,7 @@ use breakwater_policy::{Policy, Use};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-fn constraint(value: &str, at: &str, constraint: &str) -> AwsError {
+pub fn constraint(value: &str, at: &str, constraint: &str) -> AwsError {
     validation(format!(
         "1 validation error detected: Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"
     ))
@@ -97,6 +97,33 @@ pub fn document<'a>(value: Option<&'a str>, quota_name: &str, most: usize) -> Re
     }
     Policy::parse(value, Use::Identity).map_err(|e| malformed(e.0))?;
     Ok(value)
+}
+
+/// Who may assume a role.
+pub fn trust<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> {
+    const MOST: usize = 2_048;
+    let value = required(value, at)?;
+    if value.chars().filter(|c| !c.is_whitespace()).count() > MOST {
+        return Err(quota("ACLSizePerRole", MOST));
+    }
+    Policy::parse(value, Use::Trust).map_err(|e| malformed(e.0))?;
+    Ok(value)
+}
+
+/// How long sessions of a role may last: an hour to twelve.
+pub fn session_s(value: Option<i64>) -> Result<u32, AwsError> {
+    match value {
+        None => Ok(3_600),
+        Some(n @ 3_600..=43_200) => u32::try_from(n).map_err(AwsError::internal),
+        Some(n) if n < 3_600 => Err(constraint(
+            &n.to_string(),
+            "maxSessionDuration",
+            "Member must have value greater than or equal to 3600",
+        )),
+        Some(n) => {
+            Err(constraint(&n.to_string(), "maxSessionDuration", "Member must have value less than or equal to 43200"))
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -12,6 +12,7 @@ pub fn no_such(kind: Kind, name: &str) -> AwsError {
         Kind::User => missing("user", name),
         Kind::Group => missing("group", name),
         Kind::Policy => no_such_policy(name),
+        Kind::Role => missing("role", name),
     }
 }
 

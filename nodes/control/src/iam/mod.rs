@@ -9,7 +9,8 @@ pub(crate) mod errors;
 mod groups;
 mod policies;
 mod prelude;
-mod secrets;
+mod roles;
+pub(crate) mod secrets;
 pub(crate) mod shapes;
 pub(crate) mod store;
 mod users;
@@ -33,6 +34,24 @@ pub static SERVICE: Service<Context> = Service {
 };
 
 static OPERATIONS: &[OperationEntry<Context>] = &[
+    entry::<entity_policies::AttachPolicy<entity_policies::OfRole>>(),
+    entry::<roles::CreateRole>(),
+    entry::<roles::DeleteRole>(),
+    entry::<roles::DeleteRolePermissionsBoundary>(),
+    entry::<entity_policies::DeleteInline<entity_policies::OfRole>>(),
+    entry::<entity_policies::Detach<entity_policies::OfRole>>(),
+    entry::<roles::GetRole>(),
+    entry::<entity_policies::GetInline<entity_policies::OfRole>>(),
+    entry::<entity_policies::ListAttached<entity_policies::OfRole>>(),
+    entry::<entity_policies::ListInline<entity_policies::OfRole>>(),
+    entry::<roles::ListRoleTags>(),
+    entry::<roles::ListRoles>(),
+    entry::<roles::PutRolePermissionsBoundary>(),
+    entry::<entity_policies::PutInline<entity_policies::OfRole>>(),
+    entry::<roles::TagRole>(),
+    entry::<roles::UntagRole>(),
+    entry::<roles::UpdateAssumeRolePolicy>(),
+    entry::<roles::UpdateRole>(),
     entry::<groups::AddUserToGroup>(),
     entry::<entity_policies::AttachPolicy<entity_policies::OfGroup>>(),
     entry::<entity_policies::AttachPolicy<entity_policies::OfUser>>(),
@@ -85,14 +104,12 @@ const MISSING: &[&str] = &[
     "AddClientIDToOpenIDConnectProvider",
     "AddRoleToInstanceProfile",
     "AssociateDelegationRequest",
-    "AttachRolePolicy",
     "ChangePassword",
     "CreateAccountAlias",
     "CreateDelegationRequest",
     "CreateInstanceProfile",
     "CreateLoginProfile",
     "CreateOpenIDConnectProvider",
-    "CreateRole",
     "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
@@ -103,9 +120,6 @@ const MISSING: &[&str] = &[
     "DeleteInstanceProfile",
     "DeleteLoginProfile",
     "DeleteOpenIDConnectProvider",
-    "DeleteRole",
-    "DeleteRolePermissionsBoundary",
-    "DeleteRolePolicy",
     "DeleteSAMLProvider",
     "DeleteSSHPublicKey",
     "DeleteServerCertificate",
@@ -113,7 +127,6 @@ const MISSING: &[&str] = &[
     "DeleteServiceSpecificCredential",
     "DeleteSigningCertificate",
     "DeleteVirtualMFADevice",
-    "DetachRolePolicy",
     "DisableOrganizationsRootCredentialsManagement",
     "DisableOrganizationsRootSessions",
     "DisableOutboundWebIdentityFederation",
@@ -139,8 +152,6 @@ const MISSING: &[&str] = &[
     "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
-    "GetRole",
-    "GetRolePolicy",
     "GetSAMLProvider",
     "GetSSHPublicKey",
     "GetServerCertificate",
@@ -148,7 +159,6 @@ const MISSING: &[&str] = &[
     "GetServiceLastAccessedDetailsWithEntities",
     "GetServiceLinkedRoleDeletionStatus",
     "ListAccountAliases",
-    "ListAttachedRolePolicies",
     "ListDelegationRequests",
     "ListInstanceProfileTags",
     "ListInstanceProfiles",
@@ -160,9 +170,6 @@ const MISSING: &[&str] = &[
     "ListOrganizationsFeatures",
     "ListPoliciesGrantingServiceAccess",
     "ListPolicyTags",
-    "ListRolePolicies",
-    "ListRoleTags",
-    "ListRoles",
     "ListSAMLProviderTags",
     "ListSAMLProviders",
     "ListSSHPublicKeys",
@@ -171,8 +178,6 @@ const MISSING: &[&str] = &[
     "ListServiceSpecificCredentials",
     "ListSigningCertificates",
     "ListVirtualMFADevices",
-    "PutRolePermissionsBoundary",
-    "PutRolePolicy",
     "RejectDelegationRequest",
     "RemoveClientIDFromOpenIDConnectProvider",
     "RemoveRoleFromInstanceProfile",
@@ -186,23 +191,19 @@ const MISSING: &[&str] = &[
     "TagMFADevice",
     "TagOpenIDConnectProvider",
     "TagPolicy",
-    "TagRole",
     "TagSAMLProvider",
     "TagServerCertificate",
     "UntagInstanceProfile",
     "UntagMFADevice",
     "UntagOpenIDConnectProvider",
     "UntagPolicy",
-    "UntagRole",
     "UntagSAMLProvider",
     "UntagServerCertificate",
     "UpdateAccountPasswordPolicy",
-    "UpdateAssumeRolePolicy",
     "UpdateDelegationRequest",
     "UpdateGroup",
     "UpdateLoginProfile",
     "UpdateOpenIDConnectProviderThumbprint",
-    "UpdateRole",
     "UpdateRoleDescription",
     "UpdateSAMLProvider",
     "UpdateSSHPublicKey",
@@ -220,7 +221,7 @@ pub(crate) fn named_or_self<'a>(call: &'a Call, name: Option<&'a str>) -> Option
     match (name, &call.principal.identity) {
         (Some(name), _) => Some(name),
         (None, Identity::User(name)) => Some(name),
-        (None, Identity::Root) => None,
+        (None, Identity::Root | Identity::Role(_)) => None,
     }
 }
 
@@ -243,6 +244,7 @@ impl Context {
         let known = entry.and_then(|entry| match kind {
             Kind::User => records::read::<User>(&entry.value).ok().map(|u| (u.path, u.name)),
             Kind::Group => records::read::<records::Group>(&entry.value).ok().map(|g| (g.path, g.name)),
+            Kind::Role => records::read::<records::Role>(&entry.value).ok().map(|r| (r.path, r.name)),
             Kind::Policy => records::read::<ManagedPolicy>(&entry.value).ok().map(|p| (p.path, p.name)),
         });
         let (path, name) = known.unwrap_or_else(|| ("/".to_owned(), name.to_owned()));
@@ -273,7 +275,11 @@ impl Context {
         let groups = self.mirror.scan_prefix(&records::prefix(account, Kind::Group));
         let users = users.iter().filter_map(|e| records::read::<User>(&e.value).ok());
         let groups = groups.iter().filter_map(|e| records::read::<records::Group>(&e.value).ok());
-        users.filter(|u| with(&u.policies.attached)).count() + groups.filter(|g| with(&g.policies.attached)).count()
+        let roles = self.mirror.scan_prefix(&records::prefix(account, Kind::Role));
+        let roles = roles.iter().filter_map(|e| records::read::<records::Role>(&e.value).ok());
+        users.filter(|u| with(&u.policies.attached)).count()
+            + groups.filter(|g| with(&g.policies.attached)).count()
+            + roles.filter(|r| with(&r.policies.attached)).count()
     }
 }
 

@@ -8,7 +8,9 @@ pub(crate) use super::store::{self, Change, Context, put};
 pub(crate) use super::{any_arn, errors, named_or_self, new_arn};
 pub(crate) use breakwater_aws::query::from_text;
 pub(crate) use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
-pub(crate) use breakwater_iam::records::{self, AccessKey, Group, Kind, ManagedPolicy, Policies, PolicyVersion, User};
+pub(crate) use breakwater_iam::records::{
+    self, AccessKey, Group, Kind, ManagedPolicy, Policies, PolicyVersion, Role, User,
+};
 pub(crate) use breakwater_iam::{aws_managed, aws_managed_all};
 pub(crate) use breakwater_meta::{Compare, Op};
 pub(crate) use serde::{Deserialize, Serialize};

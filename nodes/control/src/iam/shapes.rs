@@ -1,7 +1,7 @@
 //! How records look in answers.
 
 use breakwater_iam::AwsManaged;
-use breakwater_iam::records::{self, AccessKey, Group, Kind, ManagedPolicy, PolicyVersion, User};
+use breakwater_iam::records::{self, AccessKey, Group, Kind, ManagedPolicy, PolicyVersion, Role, User};
 use breakwater_types::AccountId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -53,6 +53,28 @@ pub fn group(account: &AccountId, group: &Group) -> Value {
         "Arn": records::arn(account, Kind::Group, &group.path, &group.name),
         "CreateDate": time(group.created_unix_s),
     })
+}
+
+pub fn role(account: &AccountId, role: &Role, whole: bool) -> Value {
+    let mut shape = json!({
+        "Path": role.path,
+        "RoleName": role.name,
+        "RoleId": role.id,
+        "Arn": records::arn(account, Kind::Role, &role.path, &role.name),
+        "CreateDate": time(role.created_unix_s),
+        "AssumeRolePolicyDocument": encoded(&role.trust),
+        "MaxSessionDuration": role.max_session_s,
+    });
+    if let Some(description) = &role.description {
+        shape["Description"] = description.as_str().into();
+    }
+    if whole && !role.tags.is_empty() {
+        shape["Tags"] = tags(&role.tags);
+    }
+    if let (true, Some(arn)) = (whole, &role.boundary) {
+        shape["PermissionsBoundary"] = json!({"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn});
+    }
+    shape
 }
 
 pub fn access_key(user: &str, key: &AccessKey) -> Value {

@@ -1,7 +1,7 @@
 //! How IAM's operations read and change the control store: read, check, and write if nothing has changed meanwhile.
 
 use super::errors::{self, conflict};
-use breakwater_aws::{AwsError, Call};
+use breakwater_aws::{AwsError, Call, SecretKeys};
 use breakwater_iam::records::{self, Kind};
 use breakwater_meta::{Compare, MetaClient, MetaError, Mirror, Op, RangeRequest, Txn};
 use breakwater_types::{AccountId, SharedClock};
@@ -16,6 +16,8 @@ pub struct Context {
     /// Of [`records::PREFIX`], as this node's guard sees it.
     pub mirror: Arc<Mirror>,
     pub clock: SharedClock,
+    /// Seal session tokens.
+    pub keys: Arc<SecretKeys>,
 }
 
 /// Attempts of a change that others keep overtaking.

@@ -1,8 +1,7 @@
 //! GetCallerIdentity: the one call that needs no permission.
 
 use crate::iam::Context;
-use breakwater_aws::{Access, Arn, AwsError, Call, Identity, Operation, Plane};
-use breakwater_iam::records::{Kind, User, key, read};
+use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -28,21 +27,7 @@ impl Operation for GetCallerIdentity {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, _request: Request) -> Result<Value, AwsError> {
         let principal = &call.principal;
-        let id = match &principal.identity {
-            Identity::Root => principal.account.to_string(),
-            Identity::User(name) => {
-                let entry = ctx.mirror.get(&key(&principal.account, Kind::User, name));
-                let user = entry.and_then(|entry| read::<User>(&entry.value).ok());
-                // Its key was good a moment ago: the user was just deleted.
-                user.ok_or_else(|| {
-                    AwsError::framework(
-                        "UnrecognizedClientException",
-                        "The security token included in the request is invalid.",
-                    )
-                })?
-                .id
-            }
-        };
+        let id = super::user_id(ctx, call)?;
         Ok(json!({"UserId": id, "Account": principal.account, "Arn": principal.arn}))
     }
 }

@@ -1,9 +1,13 @@
-//! STS: who am I. Sessions come next.
+//! STS: who am I, and temporary credentials.
 
+mod assume_role;
 mod get_caller_identity;
+mod get_session_token;
+mod session;
 
 use crate::iam::Context;
-use breakwater_aws::{OperationEntry, Protocol, Service, entry};
+use breakwater_aws::{AwsError, Call, Identity, OperationEntry, Protocol, Service, entry};
+use breakwater_iam::records::{Kind, User, key, read};
 
 pub static SERVICE: Service<Context> = Service {
     name: "sts",
@@ -15,11 +19,14 @@ pub static SERVICE: Service<Context> = Service {
     missing: MISSING,
 };
 
-static OPERATIONS: &[OperationEntry<Context>] = &[entry::<get_caller_identity::GetCallerIdentity>()];
+static OPERATIONS: &[OperationEntry<Context>] = &[
+    entry::<assume_role::AssumeRole>(),
+    entry::<get_caller_identity::GetCallerIdentity>(),
+    entry::<get_session_token::GetSessionToken>(),
+];
 
 /// What AWS has and we lack. This list may only shrink.
 const MISSING: &[&str] = &[
-    "AssumeRole",
     "AssumeRoleWithSAML",
     "AssumeRoleWithWebIdentity",
     "AssumeRoot",
@@ -27,9 +34,23 @@ const MISSING: &[&str] = &[
     "GetAccessKeyInfo",
     "GetDelegatedAccessToken",
     "GetFederationToken",
-    "GetSessionToken",
     "GetWebIdentityToken",
 ];
+
+/// `AIDA…`, `AROA…:session`, or the account's number.
+fn user_id(ctx: &Context, call: &Call) -> Result<String, AwsError> {
+    let principal = &call.principal;
+    if let Some(session) = &principal.session {
+        return Ok(session.user_id.clone());
+    }
+    let Identity::User(name) = &principal.identity else { return Ok(principal.account.to_string()) };
+    let entry = ctx.mirror.get(&key(&principal.account, Kind::User, name));
+    let user = entry.and_then(|entry| read::<User>(&entry.value).ok());
+    // Her key was good a moment ago: the user was just deleted.
+    let gone =
+        || AwsError::framework("UnrecognizedClientException", "The security token included in the request is invalid.");
+    Ok(user.ok_or_else(gone)?.id)
+}
 
 #[cfg(test)]
 mod tests {

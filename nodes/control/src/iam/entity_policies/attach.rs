@@ -1,4 +1,4 @@
-//! AttachUserPolicy, AttachGroupPolicy.
+//! AttachUserPolicy, AttachGroupPolicy, AttachRolePolicy.
 
 use super::entity::{self, Entity, Names};
 use crate::iam::prelude::*;

@@ -1,4 +1,4 @@
-//! DeleteUserPolicy, DeleteGroupPolicy.
+//! DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy.
 
 use super::entity::{self, Entity, Names};
 use crate::iam::prelude::*;

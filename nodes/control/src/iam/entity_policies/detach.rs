@@ -1,4 +1,4 @@
-//! DetachUserPolicy, DetachGroupPolicy.
+//! DetachUserPolicy, DetachGroupPolicy, DetachRolePolicy.
 
 use super::entity::{self, Entity, Names};
 use crate::iam::prelude::*;

@@ -28,10 +28,12 @@ pub trait Entity: Send + Sync + 'static {
 pub struct Names {
     user_name: Option<String>,
     group_name: Option<String>,
+    role_name: Option<String>,
 }
 
 pub struct OfUser;
 pub struct OfGroup;
+pub struct OfRole;
 
 impl Entity for OfUser {
     type Record = User;
@@ -88,6 +90,35 @@ impl Entity for OfGroup {
     }
     fn shape(record: &Group) -> (&'static str, String) {
         ("GroupName", record.name.clone())
+    }
+}
+
+impl Entity for OfRole {
+    type Record = Role;
+    const KIND: Kind = Kind::Role;
+    const AT: &'static str = "roleName";
+    const OPERATIONS: [(&'static str, &'static str); 7] = [
+        ("PutRolePolicy", "iam:PutRolePolicy"),
+        ("GetRolePolicy", "iam:GetRolePolicy"),
+        ("DeleteRolePolicy", "iam:DeleteRolePolicy"),
+        ("ListRolePolicies", "iam:ListRolePolicies"),
+        ("AttachRolePolicy", "iam:AttachRolePolicy"),
+        ("DetachRolePolicy", "iam:DetachRolePolicy"),
+        ("ListAttachedRolePolicies", "iam:ListAttachedRolePolicies"),
+    ];
+    const QUOTA: (&'static str, usize) = ("RolePolicySize", 10_240);
+    const ATTACHED_QUOTA: &'static str = "PoliciesPerRole";
+    fn policies(record: &Role) -> &Policies {
+        &record.policies
+    }
+    fn policies_mut(record: &mut Role) -> &mut Policies {
+        &mut record.policies
+    }
+    fn name(names: &Names) -> Option<&str> {
+        names.role_name.as_deref()
+    }
+    fn shape(record: &Role) -> (&'static str, String) {
+        ("RoleName", record.name.clone())
     }
 }
 

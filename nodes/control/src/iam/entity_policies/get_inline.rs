@@ -1,4 +1,4 @@
-//! GetUserPolicy, GetGroupPolicy.
+//! GetUserPolicy, GetGroupPolicy, GetRolePolicy.
 
 use super::entity::{self, Entity, Names};
 use crate::iam::prelude::*;

@@ -1,4 +1,4 @@
-//! ListAttachedUserPolicies, ListAttachedGroupPolicies.
+//! ListAttachedUserPolicies, ListAttachedGroupPolicies, ListAttachedRolePolicies.
 
 use super::entity::{self, Entity, Names};
 use crate::iam::prelude::*;

@@ -1,4 +1,4 @@
-//! ListUserPolicies, ListGroupPolicies.
+//! ListUserPolicies, ListGroupPolicies, ListRolePolicies.
 
 use super::entity::{self, Entity, Names};
 use crate::iam::prelude::*;

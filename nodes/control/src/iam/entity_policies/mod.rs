@@ -1,4 +1,4 @@
-//! Policies of users and groups: written into them, or attached. Each operation is written once, for both.
+//! Policies of users, groups and roles: written into them, or attached. Each operation is written once, for all.
 
 mod attach;
 mod delete_inline;
@@ -12,7 +12,7 @@ mod put_inline;
 pub use attach::Attach as AttachPolicy;
 pub use delete_inline::DeleteInline;
 pub use detach::Detach;
-pub use entity::{OfGroup, OfUser};
+pub use entity::{OfGroup, OfRole, OfUser};
 pub use get_inline::GetInline;
 pub use list_attached::ListAttached;
 pub use list_inline::ListInline;

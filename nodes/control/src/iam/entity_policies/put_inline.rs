@@ -1,4 +1,4 @@
-//! PutUserPolicy, PutGroupPolicy.
+//! PutUserPolicy, PutGroupPolicy, PutRolePolicy.
 
 use super::entity::{self, Entity, Names};
 use crate::iam::prelude::*;

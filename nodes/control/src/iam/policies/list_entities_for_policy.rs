@@ -47,6 +47,11 @@ impl Operation for ListEntitiesForPolicy {
             let groups = groups.into_iter().filter(|g| g.policies.attached.contains(arn) && g.path.starts_with(prefix));
             all.extend(groups.map(|g| ("PolicyGroups", g.name.clone(), json!({"GroupName": g.name, "GroupId": g.id}))));
         }
+        if matches!(filter, None | Some("Role")) {
+            let roles: Vec<Role> = ctx.all(call, &store::prefix(call, Kind::Role)).await?;
+            let roles = roles.into_iter().filter(|r| r.policies.attached.contains(arn) && r.path.starts_with(prefix));
+            all.extend(roles.map(|r| ("PolicyRoles", r.name.clone(), json!({"RoleName": r.name, "RoleId": r.id}))));
+        }
         let page = store::page(all, |(kind, name, _)| format!("{kind}/{name}"), request.marker.as_deref(), max);
         let of = |kind: &str| -> Vec<Value> {
             page.items.iter().filter(|(k, ..)| *k == kind).map(|(.., shape)| shape.clone()).collect()
@@ -54,7 +59,7 @@ impl Operation for ListEntitiesForPolicy {
         let mut answer = json!({
             "PolicyUsers": of("PolicyUsers"),
             "PolicyGroups": of("PolicyGroups"),
-            "PolicyRoles": [],
+            "PolicyRoles": of("PolicyRoles"),
             "IsTruncated": page.marker.is_some(),
         });
         if let Some(marker) = &page.marker {

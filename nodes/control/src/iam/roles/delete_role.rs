@@ -1,0 +1,47 @@
+//! DeleteRole.
+
+use crate::iam::prelude::*;
+
+pub struct DeleteRole;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    role_name: Option<String>,
+}
+
+impl Operation for DeleteRole {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "DeleteRole";
+    const ACTION: &'static str = "iam:DeleteRole";
+    const ACCESS: Access = Access::Write;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
+        ctx.change(call, || async {
+            let role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            let policies = &role.record.policies;
+            if !policies.attached.is_empty() {
+                return Err(errors::delete_conflict("detach all policies"));
+            }
+            if !policies.inline.is_empty() {
+                return Err(errors::delete_conflict("delete policies"));
+            }
+            let mut attach = Attach::default();
+            if let Some(arn) = &role.record.boundary {
+                attach.count(ctx, call, arn, -1).await?;
+            }
+            attach.compares.push(role.unchanged());
+            attach.ops.push(role.delete());
+            Ok(attach.into_change(json!({})))
+        })
+        .await
+    }
+}

@@ -1,0 +1,31 @@
+//! GetRole.
+
+use crate::iam::prelude::*;
+
+pub struct GetRole;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    role_name: Option<String>,
+}
+
+impl Operation for GetRole {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "GetRole";
+    const ACTION: &'static str = "iam:GetRole";
+    const ACCESS: Access = Access::Read;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
+        let role = ctx.named::<Role>(call, Kind::Role, name).await?;
+        Ok(json!({"Role": shapes::role(&call.principal.account, &role.record, true)}))
+    }
+}

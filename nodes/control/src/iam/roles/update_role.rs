@@ -1,0 +1,42 @@
+//! UpdateRole.
+
+use crate::iam::prelude::*;
+
+pub struct UpdateRole;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    role_name: Option<String>,
+    description: Option<String>,
+    #[serde(default, deserialize_with = "from_text")]
+    max_session_duration: Option<i64>,
+}
+
+impl Operation for UpdateRole {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "UpdateRole";
+    const ACTION: &'static str = "iam:UpdateRole";
+    const ACCESS: Access = Access::Write;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
+        let max_session_s = request.max_session_duration.map(|n| check::session_s(Some(n))).transpose()?;
+        ctx.change(call, || async {
+            let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            if let Some(description) = &request.description {
+                role.record.description = Some(description.clone());
+            }
+            role.record.max_session_s = max_session_s.unwrap_or(role.record.max_session_s);
+            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer: json!({}) })
+        })
+        .await
+    }
+}

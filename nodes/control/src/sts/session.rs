@@ -1,0 +1,107 @@
+//! Making temporary credentials.
+
+use crate::iam::check::{self, constraint};
+use crate::iam::{Context, errors, shapes, unique_id};
+use breakwater_aws::{AwsError, Call, Credentials, Session};
+use breakwater_policy::{Policy, Use};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// As messages and limits have it: seconds, at least 900.
+pub fn duration(value: Option<i64>, default: i64, most: i64) -> Result<i64, AwsError> {
+    let value = value.unwrap_or(default);
+    if value < 900 {
+        return Err(constraint(
+            &value.to_string(),
+            "durationSeconds",
+            "Member must have value greater than or equal to 900",
+        ));
+    }
+    if value > most {
+        let words = format!("Member must have value less than or equal to {most}");
+        return Err(constraint(&value.to_string(), "durationSeconds", &words));
+    }
+    Ok(value)
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct PolicyArn {
+    pub arn: String,
+}
+
+const POLICY_CHARACTERS_MAX: usize = 2_048;
+const POLICY_ARNS_MAX: usize = 10;
+
+/// The policies that a session is made with.
+pub fn policies(inline: Option<&str>, arns: Option<&[PolicyArn]>) -> Result<(Vec<String>, Vec<String>), AwsError> {
+    let arns: Vec<String> = arns.unwrap_or_default().iter().map(|p| p.arn.clone()).collect();
+    let size = inline.map_or(0, |p| p.chars().count());
+    if size > POLICY_CHARACTERS_MAX || arns.len() > POLICY_ARNS_MAX {
+        return Err(AwsError::new(
+            "PackedPolicyTooLarge",
+            400,
+            "Serialized token too large for session: the policies are larger than a session can hold.",
+        ));
+    }
+    if let Some(inline) = inline {
+        Policy::parse(inline, Use::Identity).map_err(|e| errors::malformed(e.0))?;
+    }
+    if let Some(wrong) = arns.iter().find(|arn| !arn.starts_with("arn:aws:iam::") || !arn.contains(":policy/")) {
+        return Err(errors::validation(format!("ARN {wrong} is not a valid policy ARN.")));
+    }
+    Ok((inline.map(str::to_owned).into_iter().collect(), arns))
+}
+
+/// A session's name, or a source identity.
+pub fn session_name<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> {
+    let value = check::name(value, at, 64)?;
+    match value.len() {
+        1 => Err(constraint(value, at, "Member must have length greater than or equal to 2")),
+        _ => Ok(value),
+    }
+}
+
+/// A session of now, that lasts so long; its maker fills in what else there is.
+pub fn begin(ctx: &Context, call: &Call, arn: String, user_id: String, lasts_s: i64) -> Session {
+    let now = ctx.now();
+    Session {
+        access_key_id: unique_id("ASIA"),
+        secret: crate::iam::secrets::new_secret().to_string(),
+        account: call.principal.account.clone(),
+        arn,
+        role: None,
+        user_id,
+        issued_unix_s: now,
+        expires_unix_s: now + lasts_s,
+        mfa_unix_s: None,
+        policies: Vec::new(),
+        policy_arns: Vec::new(),
+        tags: Vec::new(),
+        source_identity: None,
+    }
+}
+
+/// The `Credentials` of an answer.
+pub fn credentials(ctx: &Context, session: &Session) -> Result<Value, AwsError> {
+    let token = ctx.keys.sessions().seal(session);
+    let token = token.ok_or_else(|| AwsError::internal("no key to seal a session with"))?;
+    Ok(json!({
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret,
+        "SessionToken": token,
+        "Expiration": shapes::time(session.expires_unix_s),
+    }))
+}
+
+/// There are no MFA devices yet, so no code is right.
+pub fn no_mfa(serial: Option<&str>, code: Option<&str>) -> Result<(), AwsError> {
+    match (serial, code) {
+        (None, None) => Ok(()),
+        _ => Err(AwsError::new(
+            "AccessDenied",
+            403,
+            "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid \
+             and associated with this user.",
+        )),
+    }
+}
