@@ -483,3 +483,70 @@ def test_policies_hold_while_every_control_node_is_down(own_region):
     wait_for("it starts on what it kept", lambda: region.status()[nodes[0]]["ready"])
     wait_for("its groups' leaders", lambda: outcome(doors[0].get_item, **get) == "OK")
     assert holds(doors[0])
+
+
+# What AWS answers without a permission.
+OPEN = {"sts": {"GetCallerIdentity", "GetSessionToken"}}
+UNKNOWN = {"InvalidAction", "UnknownOperationException"}
+TRUST = policy(trust("111122223333"))
+
+
+def sample(shape, table, at=""):
+    """The least that a request of this shape can hold and still pass validation."""
+    if shape.type_name == "structure":
+        wanted = shape.required_members or []
+        if shape.name == "WriteRequest":
+            wanted = ["PutRequest"]
+        return {member: sample(shape.members[member], table, member) for member in wanted}
+    if shape.type_name == "list":
+        return [sample(shape.member, table, at)]
+    if shape.type_name == "map":
+        if shape.value.name == "AttributeValue":
+            return {"pk": {"S": "mine"}}
+        return {table: sample(shape.value, table, at)}
+    if shape.type_name == "string":
+        if shape.enum:
+            return shape.enum[0]
+        known = {
+            "TableName": table, "PolicyDocument": policy(allow("s3:*", "*")), "AssumeRolePolicyDocument": TRUST,
+            "AttributeName": "pk", "RoleArn": "arn:aws:iam::111122223333:role/some",
+            "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess", "VersionId": "v1", "AttributeType": "S", "KeyType": "HASH",
+            "ResourceArn": f"arn:aws:dynamodb:us-east-1:111122223333:table/{table}",
+        }
+        return known.get(at, "x" * max(8, shape.metadata.get("min", 1)))
+    if shape.type_name in ("integer", "long"):
+        return max(1, shape.metadata.get("min", 1))
+    return {"boolean": True, "blob": b"x", "timestamp": 0}[shape.type_name]
+
+
+def test_no_operation_is_reached_without_a_policy(iam, table, person):
+    denied, reached = {}, []
+    for service in ("dynamodb", "iam", "sts"):
+        client = person.client(service)
+        model = client.meta.service_model
+        settles(person.client("sts").get_caller_identity, "OK")
+        methods = {operation: method for method, operation in client.meta.method_to_api_mapping.items()}
+        for operation in model.operation_names:
+            shape = model.operation_model(operation).input_shape
+            arguments = sample(shape, table) if shape else {}
+            if operation == "Query":
+                arguments |= {"KeyConditionExpression": "pk = :k", "ExpressionAttributeValues": {":k": {"S": "mine"}}}
+            if operation == "CreateTable":
+                arguments["TableName"] = "t-" + uuid.uuid4().hex[:8]
+                arguments["KeySchema"] = [{"AttributeName": "pk", "KeyType": "HASH"}]
+                arguments["AttributeDefinitions"] = [{"AttributeName": "pk", "AttributeType": "S"}]
+            if operation in ("CreateTable", "UpdateTable"):
+                arguments["BillingMode"] = "PAY_PER_REQUEST"
+            if operation in ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"):
+                continue
+            got = outcome(getattr(client, methods[operation]), **arguments)
+            if got in UNKNOWN:
+                continue
+            if operation in OPEN.get(service, ()):
+                assert got == "OK", (service, operation, got)
+            elif got in ("AccessDenied", "AccessDeniedException"):
+                denied.setdefault(service, []).append(operation)
+            else:
+                reached.append((service, operation, got))
+    assert not reached
+    assert {service: len(operations) for service, operations in denied.items()} == {"dynamodb": 18, "iam": 62, "sts": 1}
