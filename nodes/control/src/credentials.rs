@@ -249,14 +249,15 @@ impl Handler for KeysHandler {
                     access_key_id: d.principal.access_key_id.clone(),
                     account: d.principal.account.clone(),
                     arn: d.principal.arn.clone(),
-                    administrator: false,
+                    administrator: d.principal.arn.ends_with(":user/administrator"),
                     date: d.date,
                     region: d.region,
                     service: d.service,
                     key: d.key.expose().to_vec(),
                 })
                 .collect();
-            if derived.is_empty() {
+            // Who knows about versions is told that there is no key left, too.
+            if derived.is_empty() && known.is_none() {
                 return Err((Refusal::Overloaded, "no access keys are known here yet".to_owned()));
             }
             Ok(match known {

@@ -20,7 +20,7 @@ pub use store::Context;
 
 use breakwater_aws::{Arn, AwsError, Call, Identity, OperationEntry, Protocol, Service, entry};
 use breakwater_iam::records::{self, Kind, ManagedPolicy, User};
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use store::Found;
 
 pub static SERVICE: Service<Context> = Service {
@@ -267,19 +267,26 @@ impl Context {
         found.filter(is_it).ok_or_else(|| errors::no_such_policy(arn))
     }
 
-    /// How many have this policy attached, as this node has heard it.
-    fn attached(&self, call: &Call, arn: &str) -> usize {
-        let account = &call.principal.account;
-        let with = |attached: &BTreeSet<String>| attached.contains(arn);
-        let users = self.mirror.scan_prefix(&records::prefix(account, Kind::User));
-        let groups = self.mirror.scan_prefix(&records::prefix(account, Kind::Group));
-        let users = users.iter().filter_map(|e| records::read::<User>(&e.value).ok());
-        let groups = groups.iter().filter_map(|e| records::read::<records::Group>(&e.value).ok());
-        let roles = self.mirror.scan_prefix(&records::prefix(account, Kind::Role));
-        let roles = roles.iter().filter_map(|e| records::read::<records::Role>(&e.value).ok());
-        users.filter(|u| with(&u.policies.attached)).count()
-            + groups.filter(|g| with(&g.policies.attached)).count()
-            + roles.filter(|r| with(&r.policies.attached)).count()
+    /// How many have each policy attached, as this node has heard it.
+    fn attachments(&self, call: &Call) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        let mut count = |policies: records::Policies| {
+            for arn in policies.attached {
+                *counts.entry(arn).or_default() += 1;
+            }
+        };
+        for (kind, policies) in [
+            (Kind::User, (|value| records::read::<User>(value).map(|u| u.policies)) as fn(&[u8]) -> Result<_, String>),
+            (Kind::Group, |value| records::read::<records::Group>(value).map(|g| g.policies)),
+            (Kind::Role, |value| records::read::<records::Role>(value).map(|r| r.policies)),
+        ] {
+            for entry in self.mirror.scan_prefix(&records::prefix(&call.principal.account, kind)) {
+                if let Ok(policies) = policies(&entry.value) {
+                    count(policies);
+                }
+            }
+        }
+        counts
     }
 }
 

@@ -47,10 +47,10 @@ impl Operation for ListPolicies {
             all.extend(own.map(|policy| (policy.name.clone(), shapes::policy(account, &policy, false))));
         }
         if scope != "Local" {
+            let attached = ctx.attachments(call);
+            let of = |arn: &str| attached.get(arn).copied().unwrap_or(0);
             let aws = aws_managed_all().filter(|policy| policy.path.starts_with(prefix));
-            all.extend(aws.map(|policy| {
-                (policy.name.clone(), shapes::aws_policy(policy, ctx.attached(call, &policy.arn), false))
-            }));
+            all.extend(aws.map(|policy| (policy.name.clone(), shapes::aws_policy(policy, of(&policy.arn), false))));
         }
         if request.only_attached == Some(true) {
             all.retain(|(_, shape)| shape["AttachmentCount"] != 0);
