@@ -77,6 +77,11 @@ impl AwsError {
         AwsError { capital_message: true, ..Self::framework("AccessDeniedException", message) }
     }
 
+    /// The credentials are nobody's, or no longer anybody's.
+    pub fn invalid_token() -> Self {
+        Self::framework("UnrecognizedClientException", "The security token included in the request is invalid.")
+    }
+
     pub fn unknown_operation() -> Self {
         Self::framework("UnknownOperationException", "")
     }

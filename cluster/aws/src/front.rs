@@ -32,6 +32,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+/// The longest form: the longest policy that AWS reads has 131,072 characters, each of which may take three.
+const FORM_BYTES_MAX: usize = 1 << 20;
+const NAME_CHARACTERS_MAX: usize = 128;
+
 /// The edge asks here whether requests may be sent to this process.
 pub const HEALTH_PATH: &str = "/_breakwater/health";
 
@@ -372,13 +376,20 @@ impl Front {
     /// The service and operation that a form names: by its API's version, since operations of several services share
     /// names.
     fn find_query(&self, body: &[u8]) -> Result<Asked<'_>, AwsError> {
+        if body.len() > FORM_BYTES_MAX {
+            let message = format!("The request is longer than {FORM_BYTES_MAX} bytes.");
+            return Err(AwsError::new("RequestEntityTooLarge", 413, message));
+        }
         let form = Form::parse(body)?;
         let Some(action) = form.get("Action").filter(|action| !action.is_empty()) else {
             return Err(AwsError::new("MissingAction", 400, "The request must contain the parameter Action"));
         };
         let version = form.get("Version").unwrap_or_default();
-        let unknown =
-            || AwsError::new("InvalidAction", 400, format!("Could not find operation {action} for version {version}"));
+        // Anybody can send this, unsigned: no more of it comes back than a name may be long.
+        let unknown = || {
+            let (action, version) = (shortened(action), shortened(version));
+            AwsError::new("InvalidAction", 400, format!("Could not find operation {action} for version {version}"))
+        };
         let mount = self.mounts.get(version).filter(|m| m.names().protocol == Protocol::Query).ok_or_else(unknown)?;
         let index = mount.find(action).ok_or_else(unknown)?;
         Ok((mount, index, Some(form)))
@@ -445,6 +456,10 @@ impl Front {
             }
         }
     }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(NAME_CHARACTERS_MAX).collect()
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

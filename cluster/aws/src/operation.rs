@@ -89,6 +89,9 @@ pub trait Operation: 'static {
     }
 }
 
+/// No ARN is longer: what is can't be compared with patterns at anybody's cost.
+const RESOURCE_BYTES_MAX: usize = 2_048;
+
 type Invoked<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, AwsError>> + Send + 'a>>;
 
 /// Decode → validate → authorize → handle → encode, of one operation, with its types erased.
@@ -137,6 +140,9 @@ fn invoke<'a, O: Operation>(
         drop(body);
         O::validate(call, &request)?;
         for resource in O::resources(ctx, call, &request) {
+            if resource.as_str().len() > RESOURCE_BYTES_MAX {
+                return Err(AwsError::framework("ValidationException", "A name in the request is too long."));
+            }
             let policy = O::resource_policy(ctx, call, &request);
             let about = About { conditions: &|keys| O::conditions(ctx, call, &request, keys), policy };
             authorizer.authorize(call, O::ACTION, &resource, &about)?;

@@ -21,6 +21,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// A leader that no quorum has acknowledged for so many leases is cut off.
+const IN_TOUCH_LEASES: u32 = 3;
+
 /// Who leads, as far as this replica knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaderHint {
@@ -157,6 +160,17 @@ impl Group {
 
     pub fn is_leader(&self) -> bool {
         self.raft.is_leader()
+    }
+
+    /// Whether this replica belongs to a quorum that works, as far as it can know: one that was cut off finds out
+    /// within a few election timeouts. Who rests hears of no trouble.
+    pub fn in_touch(&self) -> bool {
+        let metrics = self.metrics.borrow_watched();
+        let acked = || metrics.last_quorum_acked.map(|acked| openraft::Instant::elapsed(&acked.into_inner()));
+        match metrics.state {
+            ServerState::Leader => !self.is_awake() || acked().is_some_and(|ago| ago < IN_TOUCH_LEASES * self.lease),
+            _ => metrics.current_leader.is_some(),
+        }
     }
 
     /// Ends when leader or term differ from `seen`, or this replica stops.

@@ -30,6 +30,8 @@ struct Compiled {
     boundary: Option<(String, Arc<Policy>)>,
     /// Whether any of these looks at more than action and resource.
     asks: bool,
+    /// There is no such user or role any more: it may do nothing, whoever's policy trusts its name.
+    gone: bool,
 }
 
 /// What is known of the identity itself; nothing where its record is gone.
@@ -178,6 +180,7 @@ impl Guard {
             identity: Vec::new(),
             boundary: None,
             asks: false,
+            gone: !matches!(principal.identity, Identity::Root),
         };
         match &principal.identity {
             Identity::Root => {}
@@ -188,12 +191,15 @@ impl Guard {
                 if let Some(user) = user.filter(same) {
                     reader.policies(&user.policies, &mut compiled.identity);
                     for group in &user.groups {
-                        if let Some(group) = reader.record::<Group>(records::key(account, Kind::Group, group)) {
-                            reader.policies(&group.policies, &mut compiled.identity);
+                        match reader.record::<Group>(records::key(account, Kind::Group, group)) {
+                            Some(group) => reader.policies(&group.policies, &mut compiled.identity),
+                            // A group can't be deleted while it has members: its record is on its way, or damaged.
+                            None => compiled.identity.push((group.clone(), unreadable())),
                         }
                     }
                     compiled.boundary = user.boundary.as_ref().map(|arn| reader.managed(arn));
                     compiled.who = Who { id: user.id, tags: user.tags };
+                    compiled.gone = false;
                 }
             }
             Identity::Role(name) => {
@@ -204,6 +210,7 @@ impl Guard {
                     reader.policies(&role.policies, &mut compiled.identity);
                     compiled.boundary = role.boundary.as_ref().map(|arn| reader.managed(arn));
                     compiled.who = Who { id: role.id, tags: role.tags };
+                    compiled.gone = false;
                 }
             }
         }
@@ -312,12 +319,13 @@ impl Authorizer for Guard {
                 || action.starts_with("sts:") && !SESSION_STS.contains(&action))
         {
             // As AWS: what GetSessionToken made can't be used for these.
-            return Err(AwsError::framework(
-                "UnrecognizedClientException",
-                "The security token included in the request is invalid",
-            ));
+            return Err(AwsError::invalid_token());
         }
         let compiled = self.compiled(principal);
+        if compiled.gone {
+            self.denied.inc();
+            return Err(AwsError::invalid_token());
+        }
         let keys = if compiled.asks || about.policy.as_ref().is_some_and(|p| p.policy.asks()) {
             let mut keys = self.keys(call, &compiled);
             (about.conditions)(&mut keys);

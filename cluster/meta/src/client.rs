@@ -51,6 +51,15 @@ pub(crate) enum Watched {
     Compacted,
 }
 
+/// Without its contents, which may be secret.
+fn other_answer(answer: &Response) -> String {
+    match answer {
+        Response::Busy(why) | Response::Unknown(why) | Response::Invalid(why) => why.clone(),
+        Response::NotLeader { .. } => "it doesn't lead".to_owned(),
+        _ => "an answer to another question".to_owned(),
+    }
+}
+
 impl MetaClient {
     /// `nodes` are the control nodes, those that are nearest first.
     pub fn new(transport: Arc<Transport>, nodes: Vec<NodeName>) -> Self {
@@ -134,7 +143,7 @@ impl MetaClient {
         let request = Request::Txn { request_id: rand::random(), txn };
         match self.ask_leader(&request, deadline).await? {
             Response::Txn(outcome) => Ok(outcome),
-            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+            other => Err(MetaError::Unknown(other_answer(&other))),
         }
     }
 
@@ -142,7 +151,7 @@ impl MetaClient {
     pub async fn range(&self, range: RangeRequest, deadline: Instant) -> Result<RangeResponse, MetaError> {
         match self.ask_leader(&Request::Range(range), deadline).await? {
             Response::Range(response) => Ok(response),
-            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+            other => Err(MetaError::Unknown(other_answer(&other))),
         }
     }
 
@@ -158,7 +167,7 @@ impl MetaClient {
         let request = Request::LeaseGrant { request_id: rand::random(), ttl_ms };
         match self.ask_leader(&request, deadline).await? {
             Response::Lease(id) => Ok(id),
-            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+            other => Err(MetaError::Unknown(other_answer(&other))),
         }
     }
 
@@ -167,7 +176,7 @@ impl MetaClient {
         match self.ask_leader(&Request::LeaseKeepAlive { id }, deadline).await? {
             Response::Done => Ok(true),
             Response::NoLease => Ok(false),
-            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+            other => Err(MetaError::Unknown(other_answer(&other))),
         }
     }
 
@@ -214,7 +223,7 @@ impl MetaClient {
             let request = Request::ListPage { prefix: prefix.to_vec(), start };
             let answer = self.ask(node, &request, Instant::now() + page).await.map_err(|e| e.to_string())?;
             let Response::ListPage { revision, entries, more } = answer else {
-                return Err(format!("{answer:?}"));
+                return Err(other_answer(&answer));
             };
             let begun = listing.get_or_insert(Listing { revision, newest: revision, entries: Vec::new() });
             if revision < at_least.max(begun.newest) {
@@ -241,7 +250,7 @@ impl MetaClient {
         match self.ask_any(&Request::Watch { prefix: prefix.to_vec(), after }, deadline).await? {
             Response::Events { revision, events } => Ok(Watched::Events(revision, events)),
             Response::Compacted => Ok(Watched::Compacted),
-            other => Err(MetaError::Unknown(format!("an answer to another question: {other:?}"))),
+            other => Err(MetaError::Unknown(other_answer(&other))),
         }
     }
 }

@@ -19,6 +19,7 @@ const PROPOSALS_MAX: usize = 1_024;
 const EVENTS_PER_ANSWER: usize = 1_000;
 /// A log entry has to fit well into one message to a follower.
 const COMMAND_BYTES_MAX: usize = 4 << 20;
+const NOTHING_NEW: Duration = Duration::from_millis(100);
 /// A watch answers a little before its caller gives up.
 const WATCH_MARGIN: Duration = Duration::from_millis(500);
 const LEASE_TTL_MS_MIN: u64 = 500;
@@ -128,7 +129,7 @@ impl MetaService {
     }
 
     async fn watch(&self, prefix: &[u8], after: u64, deadline: Instant) -> Response {
-        let until = deadline.checked_sub(WATCH_MARGIN).unwrap_or(deadline);
+        let mut until = deadline.checked_sub(WATCH_MARGIN).unwrap_or(deadline);
         let mut revision = self.machine.revision();
         // A node that lags behind the one that the watch began on waits until it has caught up.
         let seen = tokio::time::timeout_at(until, revision.wait_for(|r| *r >= after)).await.is_ok();
@@ -136,12 +137,20 @@ impl MetaService {
             return Response::Busy("this node lags behind".to_owned());
         }
         loop {
+            // What this node doesn't hear of would pass for what hasn't happened.
+            if !self.group.in_touch() {
+                return Response::Busy("this node has lost touch with the others".to_owned());
+            }
             revision.mark_unchanged();
             match self.machine.events(prefix, after, EVENTS_PER_ANSWER) {
                 None => return Response::Compacted,
                 Some((revision, events)) if !events.is_empty() => return Response::Events { revision, events },
                 Some((up_to, events)) => {
-                    if tokio::time::timeout_at(until, revision.changed()).await.is_err() {
+                    // Who waits for a revision that changed nothing here should hear of it soon.
+                    if up_to > after {
+                        until = until.min(Instant::now() + NOTHING_NEW);
+                    }
+                    if tokio::time::timeout_at(until, revision.changed()).await.is_err() && self.group.in_touch() {
                         return Response::Events { revision: up_to, events };
                     }
                 }
@@ -206,6 +215,19 @@ async fn end_leases(service: std::sync::Weak<MetaService>) {
     }
 }
 
+/// Under these any node may read, and only control nodes write: who may do what.
+const CONTROL_WRITES: &[u8] = b"iam/";
+
+/// Whether a call changes keys that only control nodes may change.
+fn changes_control(request: &Request) -> bool {
+    let Request::Txn { txn: Txn { success, failure, .. }, .. } = request else { return false };
+    success.iter().chain(failure).any(|op| match op {
+        Op::Put { key, .. } | Op::Delete { key } => key.starts_with(CONTROL_WRITES),
+        Op::DeleteRange { start, end } => start < &crate::prefix_end(CONTROL_WRITES) && end.as_slice() > CONTROL_WRITES,
+        Op::Get { .. } | Op::Range { .. } => false,
+    })
+}
+
 /// Whether a call touches keys that only control nodes may see.
 fn touches_control(request: &Request) -> bool {
     let secret_end = crate::prefix_end(crate::CONTROL_ONLY);
@@ -234,7 +256,7 @@ impl Handler for MetaService {
     fn handle(self: Arc<Self>, call: Inbound) -> BoxFuture<'static, Result<Bytes, (Refusal, String)>> {
         Box::pin(async move {
             let request: Request = decode(&call.payload).map_err(|e| (Refusal::Malformed, e))?;
-            if call.from.kind != NodeKind::Control && touches_control(&request) {
+            if call.from.kind != NodeKind::Control && (touches_control(&request) || changes_control(&request)) {
                 return Err((Refusal::Forbidden, "only control nodes may touch these keys".to_owned()));
             }
             let response = self.answer(request, call.deadline).await;
@@ -265,5 +287,18 @@ mod tests {
         assert!(!touches_control(&Request::List { prefix: b"cluster/".to_vec() }));
         let get = Txn { success: vec![Op::Get { key: b"control/x".to_vec() }], ..Txn::default() };
         assert!(touches_control(&Request::Txn { request_id: 1, txn: get }));
+    }
+
+    #[test]
+    fn who_may_do_what_is_written_by_control_nodes_only() {
+        let txn = |op| Request::Txn { request_id: 1, txn: Txn { success: vec![op], ..Txn::default() } };
+        let range = |start: &[u8], end: &[u8]| Op::DeleteRange { start: start.to_vec(), end: end.to_vec() };
+        assert!(changes_control(&txn(Op::put(b"iam/aws/1/user/x".to_vec(), vec![]))));
+        assert!(changes_control(&txn(Op::Delete { key: b"iam/x".to_vec() })));
+        assert!(changes_control(&txn(range(b"a", b"z"))));
+        assert!(changes_control(&txn(range(b"iam/x", b"iam/y"))));
+        assert!(!changes_control(&txn(range(b"iam0", b"z"))));
+        assert!(!changes_control(&txn(range(b"a", b"iam/"))));
+        assert!(!changes_control(&txn(Op::Get { key: b"iam/x".to_vec() })));
     }
 }

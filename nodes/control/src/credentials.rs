@@ -2,8 +2,8 @@
 //! from them, for their service and for the days to come.
 
 use anyhow::{Context, Result};
-use breakwater_aws::sigv4::{SecretKey, SecretKeys};
-use breakwater_aws::{Identity, Principal};
+use breakwater_aws::{Identity, KeySet, Principal, SecretKey, SecretKeys};
+use breakwater_consensus::Group;
 use breakwater_iam::records as iam;
 use breakwater_meta::{Compare, Entry, MetaClient, Mirror, Op, RangeRequest, Txn, prefix_end, records};
 use breakwater_transport::{Handler, Inbound, Refusal};
@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -25,7 +26,7 @@ struct StoredKey {
     account: AccountId,
     /// Of the user, or of the account's root.
     arn: String,
-    /// Of before there were policies; not looked at.
+    /// For nodes of before there were policies.
     administrator: bool,
 }
 
@@ -39,12 +40,16 @@ struct First {
 
 /// An access key as it is stored.
 pub fn stored(id: &str, secret: &str, account: &AccountId, arn: &str) -> Result<Vec<u8>, String> {
+    to_stored(id, secret, account, arn, false)
+}
+
+fn to_stored(id: &str, secret: &str, account: &AccountId, arn: &str, administrator: bool) -> Result<Vec<u8>, String> {
     records::to_stored(&StoredKey {
         access_key_id: id.to_owned(),
         secret: secret.to_owned(),
         account: account.clone(),
         arn: arn.to_owned(),
-        administrator: false,
+        administrator,
     })
 }
 
@@ -61,7 +66,7 @@ pub async fn load_first(dir: &Path, meta: &MetaClient, clock: &SharedClock, dead
     let (id, account) = (first.access_key_id, first.account_id);
     let arn = iam::arn(&account, iam::Kind::User, "/", ADMINISTRATOR);
     let key = [PREFIX, id.as_bytes()].concat();
-    let value = stored(&id, &first.secret_access_key, &account, &arn).map_err(anyhow::Error::msg)?;
+    let value = to_stored(&id, &first.secret_access_key, &account, &arn, true).map_err(anyhow::Error::msg)?;
     let user = administrator(id, clock.unix_s());
     let user_key = iam::key(&account, iam::Kind::User, ADMINISTRATOR);
     let user_value = iam::write(&user).map_err(anyhow::Error::msg)?;
@@ -120,86 +125,55 @@ pub async fn session_keys(meta: &MetaClient, deadline: Instant) -> Result<Vec<(u
 pub async fn follow(mirror: Arc<Mirror>, keys: Arc<SecretKeys>) {
     let mut changed = mirror.changed();
     loop {
-        load(&mirror, &keys);
+        keys.replace(read(&mirror));
         if changed.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// Waits until the mirror shows every key that the store has now.
-pub async fn caught_up(mirror: &Mirror, meta: &MetaClient, deadline: Instant) -> Result<()> {
-    let all = RangeRequest { start: PREFIX.to_vec(), end: prefix_end(PREFIX), limit: 10_000 };
-    let now = meta.range(all, deadline).await?;
-    let mut changed = mirror.changed();
-    let shown = |key: &Entry| mirror.get(&key.key).is_some_and(|shown| shown.mod_revision >= key.mod_revision);
-    // One that was removed since isn't shown, but then the mirror is newer.
-    while mirror.revision() < now.revision && !now.entries.iter().all(shown) {
-        changed.changed().await?;
-    }
-    Ok(())
-}
-
-/// Takes over all keys that the mirror shows now.
-pub fn load(mirror: &Mirror, keys: &SecretKeys) {
-    let all = mirror.scan_prefix(PREFIX).into_iter().filter_map(|entry| {
-        let read = records::from_stored::<StoredKey>(&entry.value).and_then(|stored| {
+/// All keys that the mirror shows now.
+pub fn read(mirror: &Mirror) -> Vec<SecretKey> {
+    let read = |entry: Arc<Entry>| {
+        let stored = records::from_stored::<StoredKey>(&entry.value).and_then(|stored| {
             let identity = Identity::of_arn(&stored.arn).ok_or("it belongs to nobody")?;
             Ok((stored, identity))
         });
-        match read {
-            Ok((stored, identity)) => Some(SecretKey {
-                secret: Zeroizing::new(stored.secret),
-                principal: Arc::new(Principal {
-                    access_key_id: stored.access_key_id,
-                    account: stored.account,
-                    arn: stored.arn,
-                    identity,
-                    session: None,
-                }),
+        let (stored, identity) =
+            stored.inspect_err(|e| tracing::error!(error = e, "an access key can't be read")).ok()?;
+        Some(SecretKey {
+            secret: Zeroizing::new(stored.secret),
+            principal: Arc::new(Principal {
+                access_key_id: stored.access_key_id,
+                account: stored.account,
+                arn: stored.arn,
+                identity,
+                session: None,
             }),
-            Err(e) => {
-                tracing::error!(error = e, "an access key can't be read");
-                None
-            }
-        }
-    });
-    keys.replace(all);
-}
-
-/// A signing key as data nodes get and keep it.
-#[derive(Serialize, Deserialize)]
-struct Derived {
-    access_key_id: String,
-    account: AccountId,
-    arn: String,
-    /// Of before there were policies; not looked at.
-    administrator: bool,
-    date: String,
-    region: String,
-    service: String,
-    key: Vec<u8>,
+        })
+    };
+    mirror.scan_prefix(PREFIX).into_iter().filter_map(read).collect()
 }
 
 /// What is left of a caller's time for the answer to reach it.
-const KEYS_MARGIN: std::time::Duration = std::time::Duration::from_millis(500);
-
-/// What a data node gets: signing keys, and what opens session tokens.
-#[derive(Serialize, Deserialize)]
-struct KeySet {
-    rows: Vec<Derived>,
-    session_keys: Vec<(u32, Vec<u8>)>,
-}
+const KEYS_MARGIN: Duration = Duration::from_millis(500);
+/// How long a node that has heard less than its caller waits to catch up.
+const CATCH_UP: Duration = Duration::from_millis(500);
 
 /// Yesterday (requests signed just before midnight) and the days to come, for which a data node can go on alone.
 const DAYS: std::ops::RangeInclusive<i64> = -1..=7;
 
-/// Names a set of access keys: equal on all control nodes that know the same ones.
-fn version(mirror: &Mirror) -> u64 {
-    let entries = mirror.scan_prefix(PREFIX);
-    let each = entries.iter().map(|e| hash(&[&e.key[..], &e.mod_revision.to_be_bytes()].concat()));
-    // Never 0, which is what one says who knows none.
-    each.fold(1, |sum: u64, one| sum.wrapping_add(one)) | 1
+fn days(today: time::Date) -> Vec<String> {
+    DAYS.map(|n| today.saturating_add(time::Duration::days(n)))
+        .map(|d| format!("{:04}{:02}{:02}", d.year(), u8::from(d.month()), d.day()))
+        .collect()
+}
+
+/// Names a set of access keys and days: equal on all control nodes that know the same ones.
+fn digest(mirror: &Mirror, days: &[String]) -> u64 {
+    let keys = mirror.scan_prefix(PREFIX);
+    let keys = keys.iter().map(|e| hash(&[&e.key[..], &e.mod_revision.to_be_bytes()].concat()));
+    keys.fold(hash(days.concat().as_bytes()), u64::wrapping_add)
 }
 
 /// FNV-1a: the same in every build, unlike the standard library's.
@@ -207,67 +181,67 @@ fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Answers data nodes that ask for signing keys: at once, or, where they say which set they know, as soon as there is
-/// another one, or when the day has changed.
+/// Answers data nodes that ask for signing keys as soon as there is another set than the one that they say they know.
+///
+/// A question and an answer begin with the set's digest and the control store's revision as of which it was seen; the set
+/// follows where it is another one. Nobody is told what is older than what she knows.
 pub struct KeysHandler {
-    pub keys: Arc<SecretKeys>,
+    pub group: Arc<Group>,
     pub mirror: Arc<Mirror>,
     pub session_keys: Vec<(u32, Zeroizing<Vec<u8>>)>,
     pub region: Region,
     pub clock: SharedClock,
 }
 
+impl KeysHandler {
+    fn days(&self) -> Result<Vec<String>, (Refusal, String)> {
+        let now = time::OffsetDateTime::from_unix_timestamp(self.clock.unix_s());
+        now.map(|now| days(now.date())).map_err(|e| (Refusal::Failed, e.to_string()))
+    }
+}
+
 impl Handler for KeysHandler {
     fn handle(self: Arc<Self>, call: Inbound) -> BoxFuture<'static, Result<Bytes, (Refusal, String)>> {
         Box::pin(async move {
-            let failed = |e: String| (Refusal::Failed, e);
-            // Asked for by nodes of before sets had versions: nothing is said, and the answer carries none.
-            let known = <[u8; 8]>::try_from(&call.payload[..]).ok().map(u64::from_be_bytes);
+            let cut_off = || (Refusal::Overloaded, "this node has lost touch with the control store".to_owned());
+            let known: Option<[u8; 16]> = (*call.payload).try_into().ok();
+            let known = known.map(u128::from_be_bytes).ok_or((Refusal::Malformed, "not 16 bytes".to_owned()))?;
+            let (known, revision) = ((known >> 64) as u64, known as u64);
+            let end = call.deadline - KEYS_MARGIN;
+            if !self.mirror.wait_for(revision, end.min(Instant::now() + CATCH_UP)).await {
+                return Err(cut_off());
+            }
             let mut changed = self.mirror.changed();
-            let mut now = version(&self.mirror);
-            while known == Some(now) {
-                let end = call.deadline - KEYS_MARGIN;
+            loop {
+                if !self.group.in_touch() {
+                    return Err(cut_off());
+                }
+                // Read first: what is sent is at least as new.
+                let revision = *changed.borrow_and_update();
+                let days = self.days()?;
+                let digest = digest(&self.mirror, &days);
+                let head = [digest.to_be_bytes(), revision.to_be_bytes()].concat();
+                if digest != known {
+                    let keys = read(&self.mirror);
+                    let set = KeySet::derive(&keys, self.region.as_str(), "dynamodb", days, &self.session_keys);
+                    let set = records::to_stored(&set).map_err(|e| (Refusal::Failed, e))?;
+                    return Ok([head, set].concat().into());
+                }
                 if tokio::time::timeout_at(end, changed.changed()).await.is_err() {
-                    return Ok(now.to_be_bytes().to_vec().into());
+                    return Ok(head.into());
                 }
-                now = version(&self.mirror);
             }
-            load(&self.mirror, &self.keys);
-            let today = time::OffsetDateTime::from_unix_timestamp(self.clock.unix_s())
-                .map_err(|e| failed(e.to_string()))?
-                .date();
-            let dates: Vec<String> = DAYS
-                .map(|n| today.saturating_add(time::Duration::days(n)))
-                .map(|d| format!("{:04}{:02}{:02}", d.year(), u8::from(d.month()), d.day()))
-                .collect();
-            let dates: Vec<&str> = dates.iter().map(String::as_str).collect();
-            let derived: Vec<Derived> = self
-                .keys
-                .derive_all(&dates, self.region.as_str(), &["dynamodb"])
-                .into_iter()
-                .map(|d| Derived {
-                    access_key_id: d.principal.access_key_id.clone(),
-                    account: d.principal.account.clone(),
-                    arn: d.principal.arn.clone(),
-                    administrator: d.principal.arn.ends_with(":user/administrator"),
-                    date: d.date,
-                    region: d.region,
-                    service: d.service,
-                    key: d.key.expose().to_vec(),
-                })
-                .collect();
-            // Who knows about versions is told that there is no key left, too.
-            if derived.is_empty() && known.is_none() {
-                return Err((Refusal::Overloaded, "no access keys are known here yet".to_owned()));
-            }
-            Ok(match known {
-                Some(_) => {
-                    let session_keys = self.session_keys.iter().map(|(n, key)| (*n, key.to_vec())).collect();
-                    let set = records::to_stored(&KeySet { rows: derived, session_keys }).map_err(failed)?;
-                    [&now.to_be_bytes()[..], &set].concat().into()
-                }
-                None => records::to_stored(&derived).map_err(failed)?.into(),
-            })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_made_from_yesterday_on() {
+        let days = days(time::macros::date!(2026 - 01 - 01));
+        assert_eq!((days[0].as_str(), days[8].as_str(), days.len()), ("20251231", "20260108", 9));
     }
 }

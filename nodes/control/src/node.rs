@@ -109,6 +109,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         tokio::spawn(async move { join.serve(join_listener, &certificate, ended).await });
     }
 
+    let access_keys = Mirror::start(meta.clone(), credentials::PREFIX.to_vec());
+    let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
     let start = async {
         pages.not_ready("waits for a quorum of control nodes");
         credentials::load_first(&common.identity_dir, &meta, &clock, Instant::now() + START_MAX).await?;
@@ -124,24 +126,26 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let txn = Txn { success: vec![Op::put(records::node_key(&common.name), value)], ..Txn::default() };
         meta.txn(txn, Instant::now() + START_MAX).await?;
         pages.not_ready("waits for the control store's contents");
-        anyhow::Ok(())
+        let session_keys = credentials::session_keys(&meta, Instant::now() + START_MAX).await?;
+        // A control node that lags behind may have filled them: nobody may be refused, or let in, because of that.
+        let now = meta.revision(Instant::now() + START_MAX).await?;
+        for mirror in [&access_keys, &identities] {
+            let shown = mirror.wait_for(now, Instant::now() + START_MAX).await;
+            anyhow::ensure!(shown, "the control store's contents didn't arrive");
+        }
+        anyhow::Ok(session_keys)
     };
-    tokio::select! {
+    let session_keys = tokio::select! {
         started = start => started?,
         () = shutdown.asked() => return Ok(()),
-    }
+    };
 
-    let keys = Arc::new(SecretKeys::new([]));
-    let access_keys = Mirror::start(meta.clone(), credentials::PREFIX.to_vec());
-    // A control node that lags behind may have filled it: nobody who has a key may be refused because of that.
-    credentials::caught_up(&access_keys, &meta, Instant::now() + START_MAX).await?;
-    credentials::load(&access_keys, &keys);
+    let keys = Arc::new(SecretKeys::new(credentials::read(&access_keys)));
     tokio::spawn(credentials::follow(access_keys.clone(), keys.clone()));
-    let session_keys = credentials::session_keys(&meta, Instant::now() + START_MAX).await?;
     keys.sessions().replace(session_keys.clone());
     let handler = KeysHandler {
+        group: meta_group.clone(),
         session_keys,
-        keys: keys.clone(),
         mirror: access_keys,
         region: common.region.clone(),
         clock: clock.clone(),
@@ -156,8 +160,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         kept: None,
     };
-    let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
-    identities.filled(Instant::now() + START_MAX).await;
     let guard = Guard::new(identities.clone(), common.region.as_str());
     let iam = Arc::new(iam::Context {
         meta: meta.clone(),

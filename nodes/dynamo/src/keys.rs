@@ -1,17 +1,14 @@
 //! Signing keys of this service for the days to come: from the control nodes, kept in the node's own sealed store, so
 //! that callers are known with every control node down, also after a restart.
 
-use anyhow::{Context, Result};
-use breakwater_aws::{Credentials, DerivedKey, DerivedKeys, Identity, Principal, SigningKey};
+use breakwater_aws::{DerivedKeys, KeySet};
 use breakwater_meta::records;
 use breakwater_storage::{Batch, Engine};
 use breakwater_transport::{Kind, Transport};
-use breakwater_types::{AccountId, NodeName};
-use serde::{Deserialize, Serialize};
+use breakwater_types::NodeName;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 /// No group has the number 0: its prefix is the node's own.
 const KEY: &[u8] = b"\0\0\0\0\0\0\0\0key set";
@@ -19,53 +16,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long the first answer may take, and one that comes when something has changed.
 const PATIENCE: Duration = Duration::from_secs(2);
 const WATCH: Duration = Duration::from_secs(20);
-/// Keys of new days are asked for at least so often.
-const ANEW: Duration = Duration::from_secs(600);
 
-#[derive(Serialize, Deserialize)]
-struct Derived {
-    access_key_id: String,
-    account: AccountId,
-    arn: String,
-    /// Of before there were policies; not looked at.
-    administrator: bool,
-    date: String,
-    region: String,
-    service: String,
-    key: Vec<u8>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeySet {
-    rows: Vec<Derived>,
-    session_keys: Vec<(u32, Vec<u8>)>,
-}
-
-fn install(keys: &DerivedKeys, stored: &[u8]) -> Result<()> {
-    let set: KeySet = records::from_stored(stored).map_err(anyhow::Error::msg)?;
-    let rows = set
-        .rows
-        .into_iter()
-        .map(|row| {
-            let bytes: [u8; 32] = row.key.as_slice().try_into().ok().context("a signing key's length")?;
-            Ok(DerivedKey {
-                principal: Arc::new(Principal {
-                    identity: Identity::of_arn(&row.arn).context("an access key that belongs to nobody")?,
-                    session: None,
-                    access_key_id: row.access_key_id,
-                    account: row.account,
-                    arn: row.arn,
-                }),
-                date: row.date,
-                region: row.region,
-                service: row.service,
-                key: Arc::new(SigningKey::from_bytes(bytes)),
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    keys.replace(rows);
-    keys.sessions().replace(set.session_keys.into_iter().map(|(n, key)| (n, Zeroizing::new(key))));
-    Ok(())
+fn install(keys: &DerivedKeys, stored: &[u8]) -> Result<(), String> {
+    records::from_stored::<KeySet>(stored).map(|set| set.install(keys))
 }
 
 /// What was kept from before.
@@ -81,59 +34,58 @@ pub fn load(store: &dyn Engine, keys: &DerivedKeys) {
     }
 }
 
+/// What a control node has said of a set: its digest, and the store's revision as of which it was seen.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    digest: u64,
+    revision: u64,
+}
+
 /// Asks for new ones, for ever: whoever answered is asked again at once, and answers when there is another set.
 pub async fn follow(transport: Arc<Transport>, control: Vec<NodeName>, store: Arc<dyn Engine>, keys: Arc<DerivedKeys>) {
-    // Which set this node has, and since when.
-    let mut known: Option<(u64, Instant)> = None;
-    loop {
-        let mut answered = false;
-        for node in &control {
-            if known.is_some_and(|(_, since)| since.elapsed() > ANEW) {
-                known = None;
+    let mut known = Known::default();
+    for node in control.iter().cycle() {
+        let e = loop {
+            if let Err(e) = ask(&transport, node, &mut known, &store, &keys).await {
+                break e;
             }
-            let version = known.map_or(0, |(version, _)| version);
-            let end = Instant::now() + if known.is_some() { WATCH } else { PATIENCE };
-            let asked = transport.call(node, Kind::Keys, 0, version.to_be_bytes().to_vec().into(), end).await;
-            let answer = match &asked {
-                Ok(answer) => {
-                    answer.split_first_chunk::<8>().map(|(version, rows)| (u64::from_be_bytes(*version), rows))
-                }
-                Err(e) => {
-                    tracing::debug!(error = %e, %node, "no signing keys");
-                    continue;
-                }
-            };
-            match answer {
-                // The same set as before.
-                Some((_, [])) => answered = true,
-                Some((version, rows)) => match take(&store, &keys, rows).await {
-                    Ok(()) => {
-                        known = Some((version, Instant::now()));
-                        answered = true;
-                    }
-                    Err(e) => tracing::warn!(error = %e, %node, "signing keys can't be read"),
-                },
-                None => tracing::warn!(%node, "signing keys can't be read"),
-            }
-            if answered {
-                break;
-            }
-        }
-        if !answered {
-            tokio::time::sleep(PAUSE).await;
-        }
+        };
+        tracing::debug!(error = e, %node, "no signing keys: on to the next");
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Puts them into force, and keeps them.
-async fn take(store: &Arc<dyn Engine>, keys: &DerivedKeys, rows: &[u8]) -> Result<()> {
-    install(keys, rows)?;
+async fn ask(
+    transport: &Transport,
+    node: &NodeName,
+    known: &mut Known,
+    store: &Arc<dyn Engine>,
+    keys: &DerivedKeys,
+) -> Result<(), String> {
+    let end = Instant::now() + if known.revision > 0 { WATCH } else { PATIENCE };
+    let question = [known.digest.to_be_bytes(), known.revision.to_be_bytes()].concat();
+    let answer = transport.call(node, Kind::Keys, 0, question.into(), end).await.map_err(|e| e.to_string())?;
+    let (head, set) = answer.split_first_chunk::<16>().ok_or("it is too short")?;
+    let head = u128::from_be_bytes(*head);
+    let told = Known { digest: (head >> 64) as u64, revision: head as u64 };
+    if told.revision < known.revision {
+        return Err("it is older than what is known".to_owned());
+    }
+    // Without a set it is the same as before.
+    if !set.is_empty() {
+        install(keys, set)?;
+        keep(store, set.to_vec()).await;
+    }
+    *known = told;
+    Ok(())
+}
+
+async fn keep(store: &Arc<dyn Engine>, set: Vec<u8>) {
     let mut batch = Batch::new();
-    batch.put(KEY, rows.to_vec());
+    batch.put(KEY, set);
     let store = store.clone();
     let kept = tokio::task::spawn_blocking(move || store.write(&batch).and_then(|()| store.sync()));
     if let Ok(Err(e)) = kept.await {
         tracing::warn!(error = %e, "signing keys could not be kept");
     }
-    Ok(())
 }

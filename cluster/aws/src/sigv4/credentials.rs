@@ -96,26 +96,6 @@ impl SecretKeys {
             .collect();
         self.keys.store(Arc::new(map));
     }
-
-    /// What data nodes need to know for these days and services.
-    pub fn derive_all(&self, dates: &[&str], region: &str, services: &[&str]) -> Vec<DerivedKey> {
-        let keys = self.keys.load();
-        let mut out = Vec::with_capacity(keys.len() * dates.len() * services.len());
-        for entry in keys.values() {
-            for date in dates {
-                for service in services {
-                    out.push(DerivedKey {
-                        principal: entry.secret.principal.clone(),
-                        date: (*date).to_owned(),
-                        region: region.to_owned(),
-                        service: (*service).to_owned(),
-                        key: Arc::new(derive_signing_key(&entry.secret.secret, date, region, service)),
-                    });
-                }
-            }
-        }
-        out
-    }
 }
 
 impl Credentials for SecretKeys {
@@ -142,7 +122,7 @@ impl Credentials for SecretKeys {
 
 /// One row of a data node's table.
 #[derive(Clone, Debug)]
-pub struct DerivedKey {
+pub(super) struct DerivedKey {
     pub principal: Arc<Principal>,
     /// `YYYYMMDD`.
     pub date: String,
@@ -151,30 +131,33 @@ pub struct DerivedKey {
     pub key: Arc<SigningKey>,
 }
 
+#[derive(Debug, Default)]
+struct Derived {
+    rows: HashMap<String, Vec<DerivedKey>>,
+    /// None before anything was heard.
+    last_date: Option<String>,
+}
+
 /// Knows signing keys only, for the days that it was given. What it last heard stays valid for those days.
 #[derive(Debug, Default)]
 pub struct DerivedKeys {
-    rows: ArcSwap<HashMap<String, Vec<DerivedKey>>>,
+    derived: ArcSwap<Derived>,
     sessions: SessionKeys,
 }
 
 impl DerivedKeys {
-    /// The whole table, in place of the one before.
-    pub fn replace(&self, rows: impl IntoIterator<Item = DerivedKey>) {
+    /// The whole table, in place of the one before. It may be empty: then every key is unknown.
+    pub(super) fn replace(&self, rows: impl IntoIterator<Item = DerivedKey>, last_date: Option<String>) {
         let mut map: HashMap<String, Vec<DerivedKey>> = HashMap::new();
         for row in rows {
             map.entry(row.principal.access_key_id.clone()).or_default().push(row);
         }
-        self.rows.store(Arc::new(map));
+        self.derived.store(Arc::new(Derived { rows: map, last_date }));
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rows.load().is_empty()
-    }
-
-    /// The last day for which there is a key, `YYYYMMDD`: how long this node can do without news.
+    /// The last day for which keys were given, `YYYYMMDD`: how long this node can do without news.
     pub fn last_date(&self) -> Option<String> {
-        self.rows.load().values().flatten().map(|r| r.date.clone()).max()
+        self.derived.load().last_date.clone()
     }
 }
 
@@ -183,12 +166,12 @@ impl Credentials for DerivedKeys {
         &self.sessions
     }
     fn signing_key(&self, access_key_id: &str, date: &str, region: &str, service: &str) -> Result<Found, Lookup> {
-        let rows = self.rows.load();
-        // An empty table means that this node has heard nothing yet: it can't call any key unknown.
-        if rows.is_empty() {
+        let derived = self.derived.load();
+        // A node that has heard nothing yet can't call any key unknown.
+        if derived.last_date.is_none() {
             return Err(Lookup::NotKnownHere);
         }
-        let of_key = rows.get(access_key_id).ok_or(Lookup::Unknown)?;
+        let of_key = derived.rows.get(access_key_id).ok_or(Lookup::Unknown)?;
         of_key
             .iter()
             .find(|r| r.date == date && r.region == region && r.service == service)
@@ -200,6 +183,7 @@ impl Credentials for DerivedKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sigv4::KeySet;
     use breakwater_types::AccountId;
 
     fn secret_key(id: &str) -> SecretKey {
@@ -209,7 +193,7 @@ mod tests {
                 access_key_id: id.to_owned(),
                 account: AccountId::new("111122223333").unwrap(),
                 arn: format!("arn:aws:iam::111122223333:user/{id}"),
-                identity: crate::call::Identity::Root,
+                identity: crate::call::Identity::User(id.to_owned()),
                 session: None,
             }),
         }
@@ -220,7 +204,8 @@ mod tests {
         let secrets = SecretKeys::new([secret_key("AKIAONE")]);
         let derived = DerivedKeys::default();
         assert_eq!(derived.signing_key("AKIAONE", "20261123", "r", "dynamodb").unwrap_err(), Lookup::NotKnownHere);
-        derived.replace(secrets.derive_all(&["20261123", "20261124"], "r", &["dynamodb"]));
+        let days = vec!["20261123".to_owned(), "20261124".to_owned()];
+        KeySet::derive(&[secret_key("AKIAONE")], "r", "dynamodb", days.clone(), &[]).install(&derived);
         let found = derived.signing_key("AKIAONE", "20261124", "r", "dynamodb").unwrap();
         let of_secret = secrets.signing_key("AKIAONE", "20261124", "r", "dynamodb").unwrap();
         assert_eq!(found.key.expose(), of_secret.key.expose());
@@ -228,6 +213,8 @@ mod tests {
         assert_eq!(derived.signing_key("AKIAONE", "20261125", "r", "dynamodb").unwrap_err(), Lookup::NotKnownHere);
         assert_eq!(derived.signing_key("AKIAONE", "20261123", "r", "iam").unwrap_err(), Lookup::NotKnownHere);
         assert_eq!(derived.last_date().as_deref(), Some("20261124"));
+        KeySet::derive(&[], "r", "dynamodb", days, &[]).install(&derived);
+        assert_eq!(derived.signing_key("AKIAONE", "20261124", "r", "dynamodb").unwrap_err(), Lookup::Unknown);
     }
 
     #[test]
@@ -245,9 +232,12 @@ mod tests {
     fn debug_output_holds_no_secret() {
         let key = secret_key("AKIAONE");
         let keys = SecretKeys::new([key.clone()]);
-        let rows = keys.derive_all(&["20261123"], "r", &["dynamodb"]);
-        let text = format!("{key:?} {keys:?} {rows:?}");
+        let derived = DerivedKeys::default();
+        let set = KeySet::derive(std::slice::from_ref(&key), "r", "dynamodb", vec!["20261123".to_owned()], &[]);
+        set.install(&derived);
+        let signing = derived.signing_key("AKIAONE", "20261123", "r", "dynamodb").unwrap();
+        let text = format!("{key:?} {keys:?} {set:?} {derived:?} {signing:?}");
         assert!(!text.contains("s3cr3t"));
-        assert!(!text.contains(&hex::encode(rows[0].key.expose())));
+        assert!(!text.contains(&hex::encode(signing.key.expose())));
     }
 }

@@ -9,13 +9,15 @@ mod canonical;
 mod claim;
 mod credentials;
 mod key;
+mod key_set;
 mod sessions;
 mod timestamp;
 mod verify;
 
-pub use credentials::{Credentials, DerivedKey, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
+pub use credentials::{Credentials, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
 pub use key::{SigningKey, derive_signing_key};
-pub use sessions::{Opened, Session, SessionKeys};
+pub use key_set::KeySet;
+pub use sessions::{Opened, Session, SessionKeys, TOKEN_BYTES_MAX};
 pub use verify::{SignedRequest, Verifier};
 
 /// The only algorithm.

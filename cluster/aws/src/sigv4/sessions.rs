@@ -81,7 +81,7 @@ const FORMAT: u8 = 1;
 const NONCE_BYTES: usize = 12;
 const ABOUT: &[u8] = b"breakwater session";
 /// Longer tokens aren't read at all.
-const TOKEN_BYTES_MAX: usize = 16 * 1024;
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 const OPENED_MAX: usize = 10_000;
 
 /// The region's sealing keys by number, the newest last.

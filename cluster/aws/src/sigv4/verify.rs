@@ -42,10 +42,6 @@ fn invalid(message: String) -> AwsError {
     AwsError::framework("InvalidSignatureException", message)
 }
 
-fn unrecognized() -> AwsError {
-    AwsError::framework("UnrecognizedClientException", "The security token included in the request is invalid.")
-}
-
 impl Verifier {
     pub fn new(region: impl Into<String>, credentials: Arc<dyn Credentials>, clock: SharedClock) -> Self {
         Verifier { region: region.into(), credentials, clock }
@@ -67,7 +63,7 @@ impl Verifier {
             None => {
                 let found = self.credentials.signing_key(access_key_id, date, region, service);
                 found.map_err(|lookup| match lookup {
-                    Lookup::Unknown => unrecognized(),
+                    Lookup::Unknown => AwsError::invalid_token(),
                     Lookup::NotKnownHere => AwsError::unavailable("no signing key here for this access key and day"),
                 })?
             }
@@ -115,7 +111,7 @@ impl Verifier {
         service: &str,
     ) -> Result<Found, AwsError> {
         let opened = self.credentials.sessions().open(token);
-        let opened = opened.filter(|o| o.session.access_key_id == access_key_id).ok_or_else(unrecognized)?;
+        let opened = opened.filter(|o| o.session.access_key_id == access_key_id).ok_or_else(AwsError::invalid_token)?;
         Ok(Found { key: opened.signing_key(date, region, service), principal: opened.principal.clone() })
     }
 

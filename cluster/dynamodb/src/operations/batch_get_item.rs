@@ -1,6 +1,6 @@
 //! BatchGetItem.
 
-use super::conditions::leading_keys;
+use super::conditions::{Attributes, leading_keys, returns, selects};
 use super::errors::{from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -191,6 +191,17 @@ impl Operation for BatchGetItem {
         let tables = request.request_items.iter().flatten();
         let all = tables.flat_map(|(name, of)| of.keys.iter().flatten().map(|key| (Some(name.as_str()), Some(key))));
         leading_keys(ctx, call, all, keys);
+        let (mut attributes, mut projects) = (Attributes::default(), true);
+        for of in request.request_items.iter().flat_map(BTreeMap::values) {
+            attributes = of.keys.iter().flatten().fold(attributes, |all, key| all.item(Some(key)));
+            attributes = attributes
+                .named(of.attributes_to_get.iter().flatten())
+                .expression(of.projection_expression.as_deref(), of.expression_attribute_names.as_ref());
+            projects &= of.projection_expression.is_some() || of.attributes_to_get.is_some();
+        }
+        attributes.set(keys);
+        selects(None, projects, false, keys);
+        returns(None, request.return_consumed_capacity.as_deref(), keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -1,6 +1,6 @@
 //! BatchWriteItem.
 
-use super::conditions::leading_keys;
+use super::conditions::{Attributes, leading_keys, returns};
 use super::errors::{from_partition, from_route, invalid};
 use super::shapes::{self, ConsumedCapacity, Meter, collection_metrics};
 use super::validate::{
@@ -267,7 +267,9 @@ impl Operation for BatchWriteItem {
                 (Some(name.as_str()), item.or(key))
             })
         });
-        leading_keys(ctx, call, all, keys);
+        leading_keys(ctx, call, all.clone(), keys);
+        all.fold(Attributes::default(), |attributes, (_, item)| attributes.item(item)).set(keys);
+        returns(None, request.return_consumed_capacity.as_deref(), keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

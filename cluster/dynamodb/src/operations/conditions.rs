@@ -7,8 +7,9 @@ use crate::node::Context;
 use base64::Engine as _;
 use breakwater_aws::{Call, ConditionKeys};
 use breakwater_items::AttributeValue;
-use breakwater_items::expression::{Substitutions, compile};
+use breakwater_items::expression::{Substitutions, attribute_names, compile};
 use breakwater_items::json::WireItem;
+use std::collections::{BTreeMap, BTreeSet};
 
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 
@@ -74,4 +75,57 @@ pub fn queried_key(
         asked.equal_to(hash).map(text)
     };
     keys.set_many(LEADING_KEYS, vec![find().unwrap_or_else(|| UNKNOWN.to_owned())]);
+}
+
+/// The top-level attributes that a request names anywhere, collected for `dynamodb:Attributes`.
+#[derive(Default)]
+pub struct Attributes {
+    names: BTreeSet<String>,
+    unreadable: bool,
+}
+
+impl Attributes {
+    pub fn item(mut self, item: Option<&WireItem>) -> Self {
+        self.names.extend(item.into_iter().flat_map(WireItem::names).cloned());
+        self
+    }
+
+    /// Of legacy parameters.
+    pub fn named<'a>(mut self, names: impl IntoIterator<Item = &'a String>) -> Self {
+        self.names.extend(names.into_iter().cloned());
+        self
+    }
+
+    pub fn expression(mut self, text: Option<&str>, names: Option<&BTreeMap<String, String>>) -> Self {
+        match text.map(|text| attribute_names(text, names)) {
+            Some(Some(found)) => self.names.extend(found),
+            Some(None) => self.unreadable = true,
+            None => {}
+        }
+        self
+    }
+
+    pub fn set(self, keys: &mut ConditionKeys) {
+        let unknown = self.unreadable.then(|| UNKNOWN.to_owned());
+        keys.set_many("dynamodb:Attributes", self.names.into_iter().chain(unknown).collect());
+    }
+}
+
+/// What a read selects: as it says, or what it comes to where it says nothing.
+pub fn selects(given: Option<&str>, projects: bool, index: bool, keys: &mut ConditionKeys) {
+    let select = match (given, projects, index) {
+        (Some(given), ..) => given,
+        (None, true, _) => "SPECIFIC_ATTRIBUTES",
+        (None, false, true) => "ALL_PROJECTED_ATTRIBUTES",
+        (None, false, false) => "ALL_ATTRIBUTES",
+    };
+    keys.set("dynamodb:Select", select);
+}
+
+pub fn returns(values: Option<&str>, consumed: Option<&str>, keys: &mut ConditionKeys) {
+    for (key, value) in [("dynamodb:ReturnValues", values), ("dynamodb:ReturnConsumedCapacity", consumed)] {
+        if let Some(value) = value {
+            keys.set(key, value);
+        }
+    }
 }

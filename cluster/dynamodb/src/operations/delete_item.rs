@@ -1,6 +1,6 @@
 //! DeleteItem.
 
-use super::conditions::leading_keys;
+use super::conditions::{Attributes, leading_keys, returns};
 use super::errors::{enveloped, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -68,6 +68,13 @@ impl Operation for DeleteItem {
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         leading_keys(ctx, call, [(request.table_name.as_deref(), request.key.as_ref())], keys);
+        let names = request.placeholders.expression_attribute_names.as_ref();
+        Attributes::default()
+            .item(request.key.as_ref())
+            .named(request.expected.iter().flat_map(|e| e.keys()))
+            .expression(request.condition_expression.as_deref(), names)
+            .set(keys);
+        returns(request.return_values.as_deref(), request.return_consumed_capacity.as_deref(), keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -1,6 +1,6 @@
 //! GetItem.
 
-use super::conditions::leading_keys;
+use super::conditions::{Attributes, leading_keys, returns, selects};
 use super::errors::{from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -63,6 +63,15 @@ impl Operation for GetItem {
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         leading_keys(ctx, call, [(request.table_name.as_deref(), request.key.as_ref())], keys);
+        let names = request.placeholders.expression_attribute_names.as_ref();
+        Attributes::default()
+            .item(request.key.as_ref())
+            .named(request.attributes_to_get.iter().flatten())
+            .expression(request.projection_expression.as_deref(), names)
+            .set(keys);
+        let projects = request.projection_expression.is_some() || request.attributes_to_get.is_some();
+        selects(None, projects, false, keys);
+        returns(None, request.return_consumed_capacity.as_deref(), keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

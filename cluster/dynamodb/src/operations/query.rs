@@ -1,6 +1,6 @@
 //! Query.
 
-use super::conditions::queried_key;
+use super::conditions::{Attributes, queried_key, returns, selects};
 use super::errors::{enveloped, from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -73,6 +73,18 @@ impl Operation for Query {
         let expression = request.key_condition_expression.as_deref().map(|text| (text, &request.placeholders));
         let conditions = request.key_conditions.as_ref();
         queried_key(ctx, call, request.table_name.as_deref(), expression, conditions, keys);
+        let names = request.placeholders.expression_attribute_names.as_ref();
+        Attributes::default()
+            .named(request.attributes_to_get.iter().flatten())
+            .named(request.key_conditions.iter().flat_map(|c| c.keys()))
+            .named(request.query_filter.iter().flat_map(|c| c.keys()))
+            .expression(request.key_condition_expression.as_deref(), names)
+            .expression(request.filter_expression.as_deref(), names)
+            .expression(request.projection_expression.as_deref(), names)
+            .set(keys);
+        let projects = request.projection_expression.is_some() || request.attributes_to_get.is_some();
+        selects(request.select.as_deref(), projects, request.index_name.is_some(), keys);
+        returns(None, request.return_consumed_capacity.as_deref(), keys);
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -1,5 +1,6 @@
 //! Scan.
 
+use super::conditions::{Attributes, returns, selects};
 use super::errors::{from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -10,7 +11,7 @@ use super::write::{data_table, deadline};
 use crate::node::Context;
 use crate::partition::PAGE_BYTES_MAX;
 use crate::rpc::{Page, PartitionRequest, PartitionResponse, ScanRead};
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use breakwater_items::expression::ExpressionKind;
 use breakwater_items::json::WireItem;
 use breakwater_items::key::partition_hash;
@@ -86,6 +87,20 @@ impl Operation for Scan {
             ))),
             _ => Ok(()),
         }
+    }
+
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        let names = request.placeholders.expression_attribute_names.as_ref();
+        Attributes::default()
+            .named(request.attributes_to_get.iter().flatten())
+            .named(request.scan_filter.iter().flat_map(|c| c.keys()))
+            .expression(request.filter_expression.as_deref(), names)
+            .expression(request.projection_expression.as_deref(), names)
+            .set(keys);
+        let projects = request.projection_expression.is_some() || request.attributes_to_get.is_some();
+        selects(request.select.as_deref(), projects, request.index_name.is_some(), keys);
+        returns(None, request.return_consumed_capacity.as_deref(), keys);
+        keys.set("dynamodb:FullTableScan", "true");
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

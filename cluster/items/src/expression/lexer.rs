@@ -2,6 +2,7 @@
 //! grammar rule accepts, so that the parser reports it with its neighbours as AWS does.
 
 use super::error::Problem;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
@@ -35,6 +36,33 @@ pub(super) struct Token {
     pub kind: TokenKind,
     start: usize,
     end: usize,
+}
+
+/// Words between paths; all are reserved, so no attribute is called so.
+const KEYWORDS: [&str; 9] = ["AND", "OR", "NOT", "BETWEEN", "IN", "SET", "REMOVE", "ADD", "DELETE"];
+
+pub(super) fn attribute_names(text: &str, names: Option<&BTreeMap<String, String>>) -> Option<BTreeSet<String>> {
+    let tokens = Tokens::of(text);
+    let mut found = BTreeSet::new();
+    for at in 0..tokens.len() {
+        let token = tokens.get(at);
+        let word = tokens.text(token);
+        let begins = at == 0 || tokens.get(at - 1).kind != TokenKind::Dot;
+        match token.kind {
+            TokenKind::NamePlaceholder if begins => {
+                found.insert(names?.get(word)?.clone());
+            }
+            TokenKind::Identifier
+                if begins
+                    && tokens.get(at + 1).kind != TokenKind::LeftParen
+                    && !KEYWORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) =>
+            {
+                found.insert(word.to_owned());
+            }
+            _ => {}
+        }
+    }
+    Some(found)
 }
 
 /// The tokens of one expression, with an `End` after the last.
@@ -127,6 +155,16 @@ mod tests {
     fn texts(source: &str) -> Vec<&str> {
         let tokens = Tokens::of(source);
         (0..tokens.len() - 1).map(|position| tokens.text(tokens.get(position))).collect()
+    }
+
+    #[test]
+    fn top_level_names_are_found_wherever_they_stand() {
+        let names = BTreeMap::from([("#a".to_owned(), "x y".to_owned()), ("#b".to_owned(), "z".to_owned())]);
+        let found = |text| attribute_names(text, Some(&names)).map(|all| all.into_iter().collect::<Vec<_>>().join("|"));
+        assert_eq!(found("SET a.b[1] = if_not_exists(c, :v) remove #a.#b").as_deref(), Some("a|c|x y"));
+        assert_eq!(found("not (a between b and c) or size(d.e) > f").as_deref(), Some("a|b|c|d|f"));
+        assert_eq!(found("#b, g.h").as_deref(), Some("g|z"));
+        assert_eq!(found("#c"), None);
     }
 
     #[test]

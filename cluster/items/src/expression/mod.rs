@@ -12,6 +12,8 @@
 //!
 //! Invariants: no text panics or overflows the stack; the paths of an update or projection are disjoint.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 mod ast;
 mod check;
 mod compile_condition;
@@ -38,6 +40,12 @@ pub use path::{MAX_LIST_INDEX, MAX_PATH_STEPS, Path, Step, check_nested_key_path
 pub use projection::Projection;
 pub use substitutions::{Parameters, Substitutions};
 pub use update::{Action, SetOperand, SetValue, Update, UpdatedPaths};
+
+/// The top-level attributes that an expression names, its placeholders replaced; none where one of them has no name.
+/// Says nothing about whether the expression is right.
+pub fn attribute_names(text: &str, names: Option<&BTreeMap<String, String>>) -> Option<BTreeSet<String>> {
+    lexer::attribute_names(text, names)
+}
 
 /// From text to compiled forms.
 pub mod compile {

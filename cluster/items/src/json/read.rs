@@ -52,6 +52,10 @@ impl WireItem {
         self.item.get(name)
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.item.keys()
+    }
+
     /// How many names were sent.
     pub fn len(&self) -> usize {
         self.item.len()

@@ -142,6 +142,9 @@ fn is_tag(text: &str) -> bool {
 
 /// Adds tags to those that are there.
 pub fn tag(tags: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<(), AwsError> {
+    if more.len() > TAGS_MAX {
+        return Err(quota("TagsPerResource", TAGS_MAX));
+    }
     for tag in more {
         let (key, value) = (tag.key.as_str(), tag.value.as_str());
         if key.is_empty() || key.chars().count() > 128 {

@@ -121,7 +121,7 @@ pub struct Page<T> {
     pub marker: Option<String>,
 }
 
-/// What comes after `marker`, at most `max` of it. The marker is the last name shown.
+/// What comes after `marker`, at most `max` of it. The marker is the last name shown: names must differ by more than case.
 pub fn page<T>(all: Vec<T>, name: impl Fn(&T) -> String, marker: Option<&str>, max: Option<usize>) -> Page<T> {
     let max = max.unwrap_or(100);
     let mut all = all;

@@ -11,7 +11,7 @@ use breakwater_types::AccountId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub struct AssumeRole;
 
@@ -30,14 +30,20 @@ pub struct Request {
     serial_number: Option<String>,
     token_code: Option<String>,
     source_identity: Option<String>,
+    #[serde(skip)]
+    role: OnceLock<Option<(AccountId, Role)>>,
 }
 
 /// Sessions that a role's session makes last an hour at most.
 const CHAINED_MAX_S: i64 = 3_600;
 
 impl Request {
-    /// The role, as this node has heard of it: whoever is told of it has passed its trust policy.
-    fn role(&self, ctx: &Context) -> Option<(AccountId, Role)> {
+    /// The role, as this node has heard of it when it was first asked for: what is authorized is what is assumed.
+    fn role(&self, ctx: &Context) -> Option<&(AccountId, Role)> {
+        self.role.get_or_init(|| self.find_role(ctx)).as_ref()
+    }
+
+    fn find_role(&self, ctx: &Context) -> Option<(AccountId, Role)> {
         let arn = self.role_arn.as_deref()?;
         let (account, path) = arn.strip_prefix("arn:aws:iam::")?.split_once(":role/")?;
         let account = AccountId::new(account).ok()?;
@@ -120,7 +126,8 @@ impl Operation for AssumeRole {
         if call.principal.identity == Identity::Root {
             return Err(AwsError::new("AccessDenied", 403, "Roles may not be assumed by root accounts."));
         }
-        let (account, role) = request.role(ctx).ok_or_else(|| AwsError::internal("the role has just gone"))?;
+        let role = request.role(ctx).cloned();
+        let (account, role) = role.ok_or_else(|| AwsError::internal("allowed without a role"))?;
         let chained = matches!(call.principal.identity, Identity::Role(_));
         let lasts_s = session::duration(request.duration_seconds, 3_600, 43_200)?;
         if chained && lasts_s > CHAINED_MAX_S {

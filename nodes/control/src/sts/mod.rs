@@ -7,7 +7,7 @@ mod session;
 
 use crate::iam::Context;
 use breakwater_aws::{AwsError, Call, Identity, OperationEntry, Protocol, Service, entry};
-use breakwater_iam::records::{Kind, User, key, read};
+use breakwater_iam::records::{Kind, Role, User, key, read};
 
 pub static SERVICE: Service<Context> = Service {
     name: "sts",
@@ -40,16 +40,18 @@ const MISSING: &[&str] = &[
 /// `AIDA…`, `AROA…:session`, or the account's number.
 fn user_id(ctx: &Context, call: &Call) -> Result<String, AwsError> {
     let principal = &call.principal;
-    if let Some(session) = &principal.session {
-        return Ok(session.user_id.clone());
+    let of = |kind, name: &str| ctx.mirror.get(&key(&principal.account, kind, name));
+    let id = match &principal.identity {
+        Identity::Root => Some(principal.account.to_string()),
+        Identity::User(name) => of(Kind::User, name).and_then(|e| read::<User>(&e.value).ok()).map(|user| user.id),
+        Identity::Role(name) => of(Kind::Role, name).and_then(|e| read::<Role>(&e.value).ok()).map(|role| role.id),
+    };
+    // What is made anew under the same name is another one.
+    match (id, &principal.session) {
+        (Some(id), Some(session)) if session.user_id.split(':').next() == Some(&id) => Ok(session.user_id.clone()),
+        (Some(id), None) => Ok(id),
+        (None, _) | (Some(_), Some(_)) => Err(AwsError::invalid_token()),
     }
-    let Identity::User(name) = &principal.identity else { return Ok(principal.account.to_string()) };
-    let entry = ctx.mirror.get(&key(&principal.account, Kind::User, name));
-    let user = entry.and_then(|entry| read::<User>(&entry.value).ok());
-    // Her key was good a moment ago: the user was just deleted.
-    let gone =
-        || AwsError::framework("UnrecognizedClientException", "The security token included in the request is invalid.");
-    Ok(user.ok_or_else(gone)?.id)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::iam::check::{self, constraint};
 use crate::iam::{Context, errors, shapes, unique_id};
+use breakwater_aws::sigv4::TOKEN_BYTES_MAX;
 use breakwater_aws::{AwsError, Call, Credentials, Session};
 use breakwater_policy::{Policy, Use};
 use serde::Deserialize;
@@ -32,16 +33,20 @@ pub struct PolicyArn {
 const POLICY_CHARACTERS_MAX: usize = 2_048;
 const POLICY_ARNS_MAX: usize = 10;
 
+fn too_large() -> AwsError {
+    AwsError::new(
+        "PackedPolicyTooLarge",
+        400,
+        "Serialized token too large for session: policies and tags are larger than a session can hold.",
+    )
+}
+
 /// The policies that a session is made with.
 pub fn policies(inline: Option<&str>, arns: Option<&[PolicyArn]>) -> Result<(Vec<String>, Vec<String>), AwsError> {
     let arns: Vec<String> = arns.unwrap_or_default().iter().map(|p| p.arn.clone()).collect();
     let size = inline.map_or(0, |p| p.chars().count());
     if size > POLICY_CHARACTERS_MAX || arns.len() > POLICY_ARNS_MAX {
-        return Err(AwsError::new(
-            "PackedPolicyTooLarge",
-            400,
-            "Serialized token too large for session: the policies are larger than a session can hold.",
-        ));
+        return Err(too_large());
     }
     if let Some(inline) = inline {
         Policy::parse(inline, Use::Identity).map_err(|e| errors::malformed(e.0))?;
@@ -85,6 +90,9 @@ pub fn begin(ctx: &Context, call: &Call, arn: String, user_id: String, lasts_s: 
 pub fn credentials(ctx: &Context, session: &Session) -> Result<Value, AwsError> {
     let token = ctx.keys.sessions().seal(session);
     let token = token.ok_or_else(|| AwsError::internal("no key to seal a session with"))?;
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(too_large());
+    }
     Ok(json!({
         "AccessKeyId": session.access_key_id,
         "SecretAccessKey": session.secret,
