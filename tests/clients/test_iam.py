@@ -310,11 +310,11 @@ def test_a_role_is_assumed_with_an_external_id_and_bounds_its_session(iam, table
     settles(own.assume_role, "AccessDenied", **ask)
     # Who comes back under the role's name is somebody else.
     remove_role(iam, role)
-    settles(items.get_item, "AccessDeniedException", **key)
+    settles(items.get_item, "UnrecognizedClientException", **key)
     iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(trust(person.arn)))
     iam.put_role_policy(RoleName=role, PolicyName="items", PolicyDocument=policy(allow("*", "*")))
     settles(own.assume_role, "OK", RoleArn=arn, RoleSessionName="visit")
-    assert outcome(items.get_item, **key) == "AccessDeniedException"
+    assert outcome(items.get_item, **key) == "UnrecognizedClientException"
     remove_role(iam, role)
 
 
@@ -335,6 +335,70 @@ def test_an_account_that_is_trusted_hands_on_by_policy(iam, person):
     settles(person.client("dynamodb", session_of(red)).list_tables, "OK")
     assert red["SourceIdentity"] == "ann"
     assert outcome(plain.list_tables) == "AccessDeniedException"
+    remove_role(iam, role)
+
+
+def test_attributes_and_select_are_asked_of_policies(iam, table, person):
+    """A policy that grants some attributes by name, as DynamoDB's guide writes it."""
+    some = {
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "shown"]},
+        "StringEqualsIfExists": {
+            "dynamodb:Select": "SPECIFIC_ATTRIBUTES", "dynamodb:ReturnValues": ["NONE", "UPDATED_OLD", "UPDATED_NEW"],
+        },
+    }
+    reads_and_writes = [f"dynamodb:{action}" for action in ("GetItem", "Query", "PutItem", "UpdateItem")]
+    iam.put_user_policy(
+        UserName=person.name, PolicyName="some", PolicyDocument=policy(allow(reads_and_writes, "*", Condition=some))
+    )
+    client = person.client("dynamodb")
+    item = {"pk": {"S": "attributes"}, "shown": {"S": "yes"}}
+    settles(client.put_item, "OK", TableName=table, Item=item)
+    denied = "AccessDeniedException"
+    assert outcome(client.put_item, TableName=table, Item={**item, "hidden": {"S": "no"}}) == denied
+    key = {"TableName": table, "Key": {"pk": item["pk"]}}
+    assert outcome(client.get_item, **key, ProjectionExpression="pk, shown") == "OK"
+    assert outcome(client.get_item, **key, ProjectionExpression="pk, hidden") == denied
+    assert outcome(client.get_item, **key, ProjectionExpression="#h", ExpressionAttributeNames={"#h": "hidden"}) == denied
+    query = {
+        "TableName": table, "KeyConditionExpression": "pk = :k", "ExpressionAttributeValues": {":k": item["pk"]},
+        "ProjectionExpression": "shown",
+    }
+    assert outcome(client.query, **query, Select="SPECIFIC_ATTRIBUTES") == "OK"
+    assert outcome(client.query, **query, FilterExpression="attribute_exists(hidden)") == denied
+    every = {k: v for k, v in query.items() if k != "ProjectionExpression"}
+    assert outcome(client.query, **every, Select="ALL_ATTRIBUTES") == denied
+    assert outcome(client.query, **every, Select="COUNT") == denied
+    update = {**key, "UpdateExpression": "SET shown = :s", "ExpressionAttributeValues": {":s": {"S": "new"}}}
+    assert outcome(client.update_item, **update) == "OK"
+    assert outcome(client.update_item, **update, ReturnValues="UPDATED_NEW") == "OK"
+    assert outcome(client.update_item, **update, ReturnValues="ALL_NEW") == denied
+
+
+def test_nothing_is_left_to_a_user_who_is_gone(iam, table, person):
+    """Her key, her session and her rights end with her, also if another takes her name."""
+    role = role_for(iam, trust(person.arn))
+    arn = iam.get_role(RoleName=role)["Role"]["Arn"]
+    rights = {"PolicyName": "all", "PolicyDocument": policy(allow("*", "*"))}
+    iam.put_user_policy(UserName=person.name, **rights)
+    own = person.client("sts")
+    settles(own.get_session_token, "OK")
+    visit = session_of(own.get_session_token())
+    key = {"TableName": table, "Key": {"pk": {"S": "mine"}}}
+    items = person.client("dynamodb", visit)
+    settles(items.get_item, "OK", **key)
+    ask = {"RoleArn": arn, "RoleSessionName": "visit"}
+    assert outcome(person.client("sts", visit).assume_role, **ask) == "OK"
+    person.remove()
+    settles(items.get_item, "UnrecognizedClientException", **key)
+    settles(own.get_caller_identity, "InvalidClientTokenId")
+    iam.create_user(UserName=person.name)
+    iam.put_user_policy(UserName=person.name, **rights)
+    settles(items.get_item, "UnrecognizedClientException", **key)
+    settles(person.client("sts", visit).assume_role, "InvalidClientTokenId", **ask)
+    person.key = iam.create_access_key(UserName=person.name)["AccessKey"]
+    # The role trusts the user by her id, not by her name.
+    settles(person.client("sts").get_caller_identity, "OK")
+    settles(person.client("dynamodb").get_item, "OK", **key)
     remove_role(iam, role)
 
 

@@ -56,7 +56,8 @@ macro_rules! operation {
             const ACCESS: Access = Access::Write;
             const PLANE: Plane = Plane::Data;
             fn resources(_: &Context, call: &Call, input: &Input) -> Vec<Arn> {
-                vec![Arn::new(&call.scope, "dynamodb", &input.text)]
+                let name: String = input.text.chars().take(100).collect();
+                vec![Arn::new(&call.scope, "dynamodb", &name)]
             }
             async fn handle($ctx: &Arc<Context>, $call: &Call, $input: Input) -> Result<Output, AwsError> {
                 $ctx.handled.fetch_add(1, Ordering::SeqCst);
