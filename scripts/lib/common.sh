@@ -46,7 +46,7 @@ need_rust() {
 
 build() {
   need_rust
-  say "building (the first time takes about ten minutes on two cores)"
+  [ -d "$bin" ] || say "building; this first time it takes about ten minutes on two cores"
   (cd "$here" && cargo build --release "$@")
 }
 

@@ -1,7 +1,7 @@
 //! Hosts as containers of docker-compose.yml.
 
 use crate::hosts::{Host, Settings};
-use crate::region::Driver;
+use crate::region::{Condition, Driver};
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
 use std::process::Command;
@@ -121,6 +121,20 @@ impl Driver for Containers {
     }
     fn is_up(&self, host: &Host) -> bool {
         self.inspect(host, "{{.State.Running}}").as_deref() == Some("true")
+    }
+    fn condition(&self, host: &Host) -> Option<Condition> {
+        let state = self.inspect(host, "{{.State.Status}} {{.State.ExitCode}}")?;
+        match state.split_once(' ')? {
+            ("running", _) if !self.on_backbone(host).ok()? => Some(Condition::new("cut", "off the backbone network")),
+            ("running", _) => None,
+            ("paused", _) => Some(Condition::new("paused", "docker pause")),
+            (state, "137") => Some(Condition::new("down", format!("{state}: killed"))),
+            (state, code) => Some(Condition::new("down", format!("{state}: exit status {code}"))),
+        }
+    }
+    fn exists(&self) -> Result<bool> {
+        let name = format!("name=^{}-edge$", self.project);
+        Ok(!docker(&["ps", "--all", "--quiet", "--filter", &name])?.is_empty())
     }
     fn page(&self, host: &Host, port: u16) -> Option<SocketAddr> {
         self.is_up(host).then(|| SocketAddr::new(host.address, port))

@@ -17,5 +17,5 @@ mod status;
 pub use containers::Containers;
 pub use hosts::{Host, Settings};
 pub use processes::Processes;
-pub use region::{AdminCredentials, Driver, Region, initialise_for_containers};
+pub use region::{AdminCredentials, Condition, Driver, Region, initialise_for_containers};
 pub use status::{HostStatus, Status};

@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result};
 use breakwater_launcher::chaos::{self, Action};
-use breakwater_launcher::{Region, Settings, Status};
+use breakwater_launcher::{HostStatus, Region, Settings, Status};
 use clap::{Args, Parser, Subcommand};
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 #[derive(Parser)]
@@ -58,7 +60,7 @@ enum Command {
         #[arg(long)]
         wipe: bool,
     },
-    /// Shows hosts, zones, roles and leaders.
+    /// Shows hosts, zones, roles and leaders; exits with 1 where a host isn't well.
     Status {
         #[arg(long)]
         json: bool,
@@ -104,7 +106,9 @@ fn up(which: &Which, settings: Settings) -> Result<()> {
     let began = Instant::now();
     let region = region(which, settings)?;
     let mut tell = |line: &str| println!("  {line}");
-    if !which.docker {
+    if which.docker {
+        region.must_exist().context("docker compose up -d starts the containers")?;
+    } else {
         region.initialise()?;
     }
     region.start(&mut tell)?;
@@ -125,8 +129,27 @@ fn up(which: &Which, settings: Settings) -> Result<()> {
     Ok(())
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
+/// As `println!`, but a reader who has gone away is no panic.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+fn main() -> ExitCode {
+    match command(Cli::parse()) {
+        Ok(code) => code,
+        Err(e) if e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("breakwater: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(cli: Cli) -> Result<ExitCode> {
     let defaults = Settings::new(&cli.which.name);
     match cli.command {
         Command::Up { port_offset, region, account, dynamo_nodes, partitions_min, engine } => {
@@ -139,44 +162,48 @@ fn main() -> Result<()> {
                 engine,
                 ..defaults
             };
-            up(&cli.which, settings)
+            up(&cli.which, settings)?;
         }
         Command::Down { wipe } => {
             let region = region(&cli.which, defaults)?;
+            // Of containers that are gone, data may still be there.
+            if !region.root.exists() {
+                region.must_exist()?;
+            }
             region.stop(&mut |line| println!("  {line}"))?;
             // Containers keep their data in the same folder.
             if wipe && region.root.exists() {
                 std::fs::remove_dir_all(&region.root).with_context(|| format!("removing {}", region.root.display()))?;
             }
             println!("The region is down{}.", if wipe { ", and its data removed" } else { "" });
-            Ok(())
         }
         Command::Status { json, watch } => {
             let region = region(&cli.which, defaults)?;
+            region.must_exist()?;
             loop {
                 let status = Status::gather(&region);
                 if json {
-                    println!("{}", serde_json::to_string(&status)?);
+                    print(&serde_json::to_string(&status)?)?;
+                } else if watch {
+                    print(&format!("\x1b[2J\x1b[H{}", status.table()))?;
                 } else {
-                    if watch {
-                        print!("\x1b[2J\x1b[H");
-                    }
-                    println!("{}", status.table());
+                    print(&status.table())?;
                 }
                 if !watch {
-                    let well = status.hosts.iter().all(|h| h.ready);
-                    std::process::exit(i32::from(!well));
+                    let well = status.hosts.iter().all(HostStatus::is_well);
+                    return Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
                 }
                 std::thread::sleep(Duration::from_secs(1));
             }
         }
         Command::Chaos { action, target, seed, seconds, faults, table } => {
             let region = region(&cli.which, defaults)?;
+            region.must_exist()?;
             if action == "random" {
                 let seed = seed.context("random needs --seed")?;
-                return chaos::random(&region, seed, Duration::from_secs(seconds), faults, table.as_deref(), |line| {
-                    println!("{line}")
-                });
+                let told = |line: String| println!("{line}");
+                chaos::random(&region, seed, Duration::from_secs(seconds), faults, table.as_deref(), told)?;
+                return Ok(ExitCode::SUCCESS);
             }
             let action = Action::parse(&action).with_context(|| format!("{action:?} is not an action"))?;
             let hosts = chaos::targets(&region, &target.unwrap_or_default())?;
@@ -184,11 +211,11 @@ fn main() -> Result<()> {
             for host in hosts {
                 println!("{} {}", action.word(), host.name);
             }
-            Ok(())
         }
         Command::Init { host_dir } => {
             let root = std::path::absolute(cli.which.root.join(&cli.which.name))?;
-            breakwater_launcher::initialise_for_containers(&root, &defaults, &host_dir)
+            breakwater_launcher::initialise_for_containers(&root, &defaults, &host_dir)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }

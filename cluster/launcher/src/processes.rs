@@ -4,7 +4,7 @@
 
 use crate::hosts::{Host, Layout, Place, Settings, agent_toml, node_toml};
 use crate::pages;
-use crate::region::Driver;
+use crate::region::{Condition, Driver};
 use anyhow::{Context, Result, bail};
 use breakwater_types::NodeKind;
 use rustix::process::{Pid, Signal};
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 const AGENT_PID: &str = "agent.pid";
 const NODE_PID: &str = "node.pid";
+/// How the host was ended from here.
+const NOTE: &str = "ended";
 
 pub struct Processes {
     pub root: PathBuf,
@@ -92,6 +94,13 @@ fn wait_gone(pids: &[u32], limit: Duration) -> bool {
 impl Processes {
     fn run_dir(&self, host: &Host) -> PathBuf {
         host.dir(&self.root).join("run")
+    }
+
+    /// For people, as status shows it; a host that is down already keeps its note, and none is worth an error.
+    fn note(&self, host: &Host, what: &str) {
+        if !self.pids(host).is_empty() {
+            let _ = fs::write(self.run_dir(host).join(NOTE), what);
+        }
     }
 
     /// Agent first: it would start the node again.
@@ -197,21 +206,24 @@ impl Driver for Processes {
 
     fn stop(&self, host: &Host) -> Result<()> {
         let Some(agent) = running(&self.run_dir(host).join(AGENT_PID)) else { return self.kill(host) };
+        self.note(host, "stopped");
         let pids = self.pids(host);
         for pid in &pids {
             // A stopped process can't end.
             send(*pid, Signal::CONT)?;
         }
         send(agent, Signal::TERM)?;
-        if wait_gone(&pids, Duration::from_secs(12)) { Ok(()) } else { self.kill(host) }
+        if wait_gone(&pids, Duration::from_secs(12)) { Ok(()) } else { self.kill_pids(&[host], &[AGENT_PID, NODE_PID]) }
     }
 
     /// The whole group that the agent leads: the node that it started just now too, whose pid nobody has noted yet.
     fn kill(&self, host: &Host) -> Result<()> {
+        self.note(host, "killed");
         self.kill_pids(&[host], &[AGENT_PID, NODE_PID])
     }
 
     fn kill_at_once(&self, hosts: &[&Host]) -> Result<()> {
+        hosts.iter().for_each(|host| self.note(host, "killed"));
         self.kill_pids(hosts, &[AGENT_PID, NODE_PID])
     }
 
@@ -230,7 +242,10 @@ impl Driver for Processes {
         let data = host.dir(&self.root).join("data");
         match fs::remove_dir_all(&data) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).with_context(|| data.display().to_string()),
-            _ => Ok(()),
+            _ => {
+                let _ = fs::write(self.run_dir(host).join(NOTE), "killed, and its disk wiped,");
+                Ok(())
+            }
         }
     }
 
@@ -264,6 +279,24 @@ impl Driver for Processes {
 
     fn is_up(&self, host: &Host) -> bool {
         self.pids(host).len() == 2
+    }
+
+    fn condition(&self, host: &Host) -> Option<Condition> {
+        let pids = self.pids(host);
+        if pids.iter().any(|pid| stat(*pid).is_some_and(|fields| fields[0] == "T")) {
+            return Some(Condition::new("paused", "stopped by a signal"));
+        }
+        if !pids.is_empty() {
+            return None;
+        }
+        let file = self.run_dir(host).join(NOTE);
+        let (what, when) = (fs::read_to_string(&file).ok()?, fs::metadata(&file).ok()?.modified().ok()?);
+        let seconds = when.elapsed().unwrap_or_default().as_secs();
+        Some(Condition::new("down", format!("{} {seconds} s ago", what.trim())))
+    }
+
+    fn exists(&self) -> Result<bool> {
+        Ok(self.root.join("region.json").exists())
     }
 
     fn page(&self, host: &Host, port: u16) -> Option<SocketAddr> {

@@ -43,8 +43,25 @@ pub trait Driver: Send + Sync {
     /// Removes all that a host stores, which must not be running. Its identity and its settings stay.
     fn wipe(&self, host: &Host) -> Result<()>;
     fn is_up(&self, host: &Host) -> bool;
+    /// What was done to a host that it can't tell itself.
+    fn condition(&self, host: &Host) -> Option<Condition>;
+    /// Whether there is such a region at all.
+    fn exists(&self) -> Result<bool>;
     /// Where a host's page is reached from this machine.
     fn page(&self, host: &Host, port: u16) -> Option<SocketAddr>;
+}
+
+/// As the table of status shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Condition {
+    pub state: String,
+    pub why: String,
+}
+
+impl Condition {
+    pub fn new(state: &str, why: impl Into<String>) -> Self {
+        Condition { state: state.to_owned(), why: why.into() }
+    }
 }
 
 pub struct Region {
@@ -167,6 +184,14 @@ impl Region {
             })
         };
         Ok(Region { root, settings, hosts, driver })
+    }
+
+    /// An error where nothing was ever started under this name.
+    pub fn must_exist(&self) -> Result<()> {
+        if !self.driver.exists()? {
+            bail!("there is no region {:?} here: scripts/up starts one", self.settings.name);
+        }
+        Ok(())
     }
 
     pub fn initialise(&self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What every host says of itself, as a table.
 
 use crate::hosts::{AGENT_PORT, METRICS_PORT};
-use crate::{Region, pages};
+use crate::{Condition, Region, pages};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -15,7 +15,12 @@ pub struct HostStatus {
     pub ready: bool,
     /// Why it isn't well.
     pub reason: Option<String>,
+    /// What was done to it that it can't tell itself: killed, paused, cut.
+    #[serde(default)]
+    pub condition: Option<Condition>,
     pub pid: Option<u64>,
+    #[serde(default)]
+    pub agent_pid: Option<u64>,
     /// Of the node, as it says.
     pub groups: Vec<Value>,
     /// By the host's agent: unexpected ends of the node, how the last one was, and the node's memory.
@@ -83,15 +88,11 @@ impl Status {
 
     pub fn table(&self) -> String {
         let mut out = format!(
-            "{:<18} {:<6} {:<9} {:>8} {:>9} {:>6}  {:<17} WHY\n",
-            "HOST", "ZONE", "STATE", "PID", "RESTARTS", "MB", "LEADS / FOLLOWS"
+            "{:<18} {:<6} {:<9} {:>8} {:>8} {:>9} {:>6}  {:<17} WHY\n",
+            "HOST", "ZONE", "STATE", "PID", "AGENT", "RESTARTS", "MB", "LEADS / FOLLOWS"
         );
         for host in &self.hosts {
-            let state = match (host.up, host.ready) {
-                (false, _) => "down",
-                (true, false) => "not ready",
-                (true, true) => "ready",
-            };
+            let state = host.state();
             let leads = host.groups.iter().filter(|g| g["leader"].as_str() == Some(&host.name)).count();
             let stopped = host.groups.iter().filter(|g| g["role"] == "stopped").count();
             let mut roles =
@@ -99,28 +100,31 @@ impl Status {
             if stopped > 0 {
                 let _ = write!(roles, " ({stopped} stopped)");
             }
-            let reason = host.reason.clone().or_else(|| host.control_store.as_ref().and_then(alone));
+            let reason = host.why();
             let pid = host.pid.map(|p| p.to_string()).unwrap_or_default();
+            let agent = host.agent_pid.map(|p| p.to_string()).unwrap_or_default();
             let _ = writeln!(
                 out,
-                "{:<18} {:<6} {:<9} {:>8} {:>9} {:>6}  {:<17} {}",
+                "{:<18} {:<6} {:<9} {:>8} {:>8} {:>9} {:>6}  {:<17} {}",
                 host.name,
                 host.zone.as_deref().unwrap_or("-"),
                 state,
                 pid,
+                agent,
                 host.restarts.map(|n| n.to_string()).unwrap_or_default(),
                 host.resident_bytes.map(|bytes| (bytes >> 20).to_string()).unwrap_or_default(),
                 roles,
                 reason.as_deref().unwrap_or("")
             );
         }
+        let is_up = |name: &str| self.hosts.iter().any(|host| host.name == name && host.is_reached());
         let mut groups: Vec<(&str, &str, u64, String)> = self
             .hosts
             .iter()
             .flat_map(|h| h.groups.iter().map(move |g| (h, g)))
             .filter_map(|(h, g)| {
                 let leader = g["leader"].as_str().unwrap_or("nobody");
-                let members = if leader == h.name { members(g) } else { String::new() };
+                let members = if leader == h.name { members(g, is_up) } else { String::new() };
                 Some((g["what"].as_str()?, leader, g["term"].as_u64()?, members))
             })
             .collect();
@@ -130,6 +134,8 @@ impl Status {
         if !groups.is_empty() {
             let _ = writeln!(out, "\n{:<42} {:<18} {:<16} TERM", "GROUP", "LEADER", "HEALTHY");
             for (what, leader, term, members) in groups.iter().take(40) {
+                // Who is gone leads nobody, though no other has been elected yet.
+                let leader = if is_up(leader) { leader } else { "nobody" };
                 let _ = writeln!(out, "{what:<42} {leader:<18} {members:<16} {term}");
             }
             if groups.len() > 40 {
@@ -140,11 +146,44 @@ impl Status {
     }
 }
 
+impl HostStatus {
+    /// Whether its node answers, and is on the network.
+    fn is_reached(&self) -> bool {
+        self.pid.is_some() && self.condition.is_none()
+    }
+
+    pub fn is_well(&self) -> bool {
+        self.ready && self.condition.is_none()
+    }
+
+    fn state(&self) -> &str {
+        match &self.condition {
+            Some(condition) => &condition.state,
+            None if self.ready => "ready",
+            None if self.up || self.pid.is_some() => "not ready",
+            None => "down",
+        }
+    }
+
+    fn why(&self) -> Option<String> {
+        let node_ended = || {
+            let count = self.restarts.filter(|restarts| *restarts > 0)?;
+            let times = if count == 1 { String::new() } else { format!(" ({count} times)") };
+            Some(format!("its node was started again{times}: {}", self.last_exit.as_ref()?))
+        };
+        let condition = self.condition.as_ref().map(|condition| condition.why.clone());
+        let alone = || self.control_store.as_ref().and_then(alone);
+        condition.or_else(|| self.reason.clone()).or_else(alone).or_else(node_ended)
+    }
+}
+
 /// `3/3`: voters that are well and voters; `+1` that learns. Of a group that rests only the number.
-fn members(group: &Value) -> String {
+fn members(group: &Value, is_up: impl Fn(&str) -> bool) -> String {
     let members = group["members"].as_array().map_or(&[][..], Vec::as_slice);
     let voters = members.iter().filter(|m| m["voter"] == true);
-    let healthy = voters.clone().filter(|m| m["healthy"] == true).count();
+    // A leader notices only after a while that one is gone.
+    let is_well = |m: &&Value| m["healthy"] == true && m["node"].as_str().is_some_and(&is_up);
+    let healthy = voters.clone().filter(is_well).count();
     let all = voters.clone().count();
     let mut text = if voters.clone().any(|m| m["healthy"].is_null()) {
         format!("{all}, at rest")
@@ -162,7 +201,9 @@ const OLD_MS: u64 = 15_000;
 
 /// What a data node says of itself where it goes on without the control store.
 fn alone(control_store: &Value) -> Option<String> {
-    let age_ms = control_store["age_ms"].as_u64().filter(|age| *age > OLD_MS)?;
+    // One that starts has heard nothing since the process before it ended, which is no news.
+    control_store["silent_ms"].as_u64().filter(|silent| *silent > OLD_MS)?;
+    let age_ms = control_store["age_ms"].as_u64()?;
     Some(format!("control store last heard {} s ago", age_ms / 1_000))
 }
 
@@ -173,7 +214,9 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
         up: region.driver.is_up(host),
         ready: false,
         reason: None,
+        condition: region.driver.condition(host),
         pid: None,
+        agent_pid: None,
         groups: Vec::new(),
         restarts: None,
         last_exit: None,
@@ -191,6 +234,9 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
             status.ready = node["ready"].as_bool().unwrap_or(false);
             status.reason = node["reason"].as_str().map(str::to_owned);
             status.pid = node["pid"].as_u64();
+            if node["cut"] == true {
+                status.condition = Some(Condition::new("cut", "cut off from the network; chaos heal"));
+            }
             status.raft_id = node["raft_id"].as_u64();
             status.control_store = node.get("control_store").cloned();
             status.format = node["format"].as_u64();
@@ -201,6 +247,7 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
     }
     match page(AGENT_PORT, "/status") {
         Some(agent) => {
+            status.agent_pid = agent["pid"].as_u64();
             status.restarts = agent["restarts"].as_u64();
             status.last_exit = agent["last_exit"].as_str().map(str::to_owned);
             status.resident_bytes = agent["resident_bytes"].as_u64();
@@ -215,4 +262,62 @@ fn ask(region: &Region, host: &crate::Host) -> HostStatus {
         None => {}
     }
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn host(name: &str, leader: &str) -> HostStatus {
+        let member = |node: &str| json!({"node": node, "voter": true, "healthy": true});
+        let group = json!({"what": "meta", "role": "follower", "leader": leader, "term": 7,
+                           "members": [member("a"), member("b"), member("c")]});
+        HostStatus {
+            name: name.to_owned(),
+            zone: None,
+            up: true,
+            ready: true,
+            reason: None,
+            condition: None,
+            pid: Some(1),
+            agent_pid: Some(2),
+            groups: vec![group],
+            restarts: Some(0),
+            last_exit: None,
+            resident_bytes: None,
+            raft_id: None,
+            control_store: None,
+            format: None,
+        }
+    }
+
+    fn row<'a>(table: &'a str, first: &str) -> &'a str {
+        table.lines().find(|line| line.split_whitespace().next() == Some(first)).unwrap()
+    }
+
+    #[test]
+    fn who_is_gone_neither_leads_nor_counts_as_healthy() {
+        let mut status = Status { hosts: ["a", "b", "c"].map(|name| host(name, "a")).into() };
+        assert!(row(&status.table(), "meta").contains("3/3"));
+        status.hosts[1].condition = Some(Condition::new("cut", "cut off"));
+        assert!(row(&status.table(), "meta").contains("2/3"));
+        assert!(row(&status.table(), "b").contains("cut"));
+        status.hosts[0] = HostStatus { up: false, ready: false, pid: None, groups: Vec::new(), ..host("a", "a") };
+        assert!(row(&status.table(), "meta").contains("nobody"));
+        assert!(row(&status.table(), "a").contains("down"));
+    }
+
+    #[test]
+    fn a_restart_is_told_and_silence_counts_from_the_nodes_start() {
+        let mut node = host("a", "a");
+        assert_eq!(node.why(), None);
+        node.restarts = Some(1);
+        node.last_exit = Some("signal: 9 (SIGKILL)".to_owned());
+        assert_eq!(node.why().as_deref(), Some("its node was started again: signal: 9 (SIGKILL)"));
+        node.control_store = Some(json!({"age_ms": 90_000, "silent_ms": 3}));
+        assert!(node.why().unwrap().contains("started again"));
+        node.control_store = Some(json!({"age_ms": 90_000, "silent_ms": 20_000}));
+        assert_eq!(node.why().as_deref(), Some("control store last heard 90 s ago"));
+    }
 }

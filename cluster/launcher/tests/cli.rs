@@ -191,7 +191,7 @@ fn a_wiped_host_is_down_and_has_lost_its_data_but_not_its_identity() {
 fn a_containers_disk_is_wiped_from_inside_a_container() {
     let machine = Machine::new("wiped-container");
     let log = machine.dir.join("docker.log");
-    let answer = "case \"$*\" in *State.Running*) echo false;; *Config.Image*) echo the-image;; esac";
+    let answer = "case \"$*\" in ps*) echo 1;; *State.Running*) echo false;; *Config.Image*) echo the-image;; esac";
     write_program(&machine.dir.join("bin/docker"), &format!("echo \"$@\" >> {}; {answer}", log.display()));
     let done = machine.run(&["--docker", "chaos", "wipe", "dynamo-node-b1"]);
     assert!(done.status.success(), "{done:?}");
@@ -233,6 +233,57 @@ fn an_unknown_target_is_refused_and_nothing_is_touched() {
     assert_eq!(left(), 7);
     assert!(machine.run(&["chaos", "kill", "dynamo-node"]).status.success());
     assert_eq!(left(), 4, "a kind is a target");
+}
+
+#[test]
+fn what_was_never_started_is_said_to_be_missing() {
+    let machine = Machine::new("missing");
+    for words in [&["status"][..], &["status", "--json"], &["chaos", "kill", "all"], &["down"], &["down", "--wipe"]] {
+        let done = machine.run(words);
+        assert_eq!(done.status.code(), Some(1), "{words:?}");
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(said.contains("there is no region") && said.lines().count() == 1, "{words:?}: {said}");
+        // The same where no container is.
+        assert_eq!(machine.run(&[&["--docker"], words].concat()).status.code(), Some(1), "{words:?}");
+    }
+    let up = machine.run(&["--docker", "up"]);
+    assert!(!up.status.success() && String::from_utf8_lossy(&up.stderr).contains("docker compose up"));
+}
+
+#[test]
+fn the_story_of_a_host_is_in_its_status() {
+    let machine = Machine::new("story");
+    let up = machine.up(|_| {}, "breakwater");
+    drop(up);
+    let row = |host: &str| {
+        let table = machine.run(&["status"]).stdout;
+        let table = String::from_utf8(table).unwrap();
+        table.lines().find(|line| line.starts_with(host)).unwrap().to_owned()
+    };
+    assert!(machine.run(&["chaos", "kill", "dynamo-node-b1"]).status.success());
+    assert!(machine.run(&["chaos", "pause", "dynamo-node-c1"]).status.success());
+    assert!(row("dynamo-node-b1").contains(" killed ") && row("dynamo-node-b1").contains(" down "));
+    assert!(row("dynamo-node-c1").contains(" paused "));
+    assert!(!row("dynamo-node-a1").contains("killed"));
+    assert!(machine.run(&["chaos", "resume", "dynamo-node-c1"]).status.success());
+    assert!(!row("dynamo-node-c1").contains("paused"));
+    assert!(machine.run(&["down"]).status.success());
+    assert!(row("dynamo-node-a1").contains(" stopped "));
+    assert!(row("dynamo-node-b1").contains(" killed "), "it was down already");
+}
+
+#[test]
+fn a_reader_of_status_may_go_away() {
+    let machine = Machine::new("reader");
+    let up = machine.up(|_| {}, "breakwater");
+    drop(up);
+    let mut status = machine.breakwater();
+    let mut status = status.args(["status", "--watch"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(status.stdout.take());
+    assert!(status.wait().unwrap().success());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut status.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(said, "");
 }
 
 #[test]

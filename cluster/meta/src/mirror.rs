@@ -120,6 +120,11 @@ impl Mirror {
         self.heard.lock().map(|heard| heard.at.elapsed().as_millis() as u64 + heard.before_ms)
     }
 
+    /// For how long this process has waited to hear the store.
+    pub fn silent_ms(&self) -> Option<u64> {
+        self.heard.lock().map(|heard| heard.at.elapsed().as_millis() as u64)
+    }
+
     /// Whether the store was heard since this process started.
     pub fn is_fresh(&self) -> bool {
         self.heard.lock().is_some_and(|heard| heard.now)

@@ -89,6 +89,7 @@ impl Pages {
             fields.insert("ready".to_owned(), reason.is_none().into());
             fields.insert("reason".to_owned(), reason.into());
             fields.insert("pid".to_owned(), std::process::id().into());
+            fields.insert("cut".to_owned(), breakwater_net::cuts().is_cut().into());
             let source = self.status.read().clone();
             if let Some(Value::Object(more)) = source.map(|source| source()) {
                 fields.extend(more);

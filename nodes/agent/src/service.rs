@@ -57,11 +57,15 @@ pub struct Service {
     restarts: Counter,
 }
 
-/// When a process was started, in clock ticks since boot; none where there is no such process.
+/// When a process was started, in clock ticks since boot; none where it is gone, or only waits to be reaped.
 fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    if matches!(*fields.first()?, "Z" | "X") {
+        return None;
+    }
+    fields.get(19)?.parse().ok()
 }
 
 /// The memory that a process has now.

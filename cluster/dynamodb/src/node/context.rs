@@ -136,7 +136,8 @@ impl Context {
 
     /// What is known here of the control store, for people: its revision, and when it was last heard.
     pub fn mirror_status(&self) -> Value {
-        json!({"revision": self.tables.revision(), "age_ms": self.tables.age_ms(), "fresh": self.tables.is_fresh()})
+        json!({"revision": self.tables.revision(), "age_ms": self.tables.age_ms(), "silent_ms": self.tables.silent_ms(),
+               "fresh": self.tables.is_fresh()})
     }
 
     /// The nodes that can hold replicas.
