@@ -1,6 +1,9 @@
 """Who may do what: users, groups and policies through the official clients, in force at every front door."""
 
+import base64
+import hmac
 import json
+import struct
 import time
 import uuid
 
@@ -427,6 +430,166 @@ def test_session_tokens_are_the_users_rights_for_a_while(iam, table, person):
     settles(items.list_tables, "AccessDeniedException")
 
 
+class Device:
+    """What an authenticator app does with the seed that it was shown."""
+
+    def __init__(self, iam, **more):
+        answer = iam.create_virtual_mfa_device(VirtualMFADeviceName=name("mfa"), **more)["VirtualMFADevice"]
+        self.iam, self.serial, self.picture = iam, answer["SerialNumber"], answer["QRCodePNG"]
+        self.seed = base64.b32decode(answer["Base32StringSeed"])
+        self.began = int(time.time()) // 30
+
+    def code(self, step):
+        digest = hmac.new(self.seed, struct.pack(">q", self.began + step), "sha1").digest()
+        at = digest[19] & 15
+        return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7fffffff) % 1_000_000:06}"
+
+    def enable(self, person):
+        """With codes of before, so that those of now can still be used."""
+        self.iam.enable_mfa_device(
+            UserName=person.name, SerialNumber=self.serial, AuthenticationCode1=self.code(-2), AuthenticationCode2=self.code(-1)
+        )
+
+    def remove(self, person):
+        self.iam.deactivate_mfa_device(UserName=person.name, SerialNumber=self.serial)
+        self.iam.delete_virtual_mfa_device(SerialNumber=self.serial)
+
+
+def test_a_table_is_deleted_only_by_who_holds_her_device(iam, dynamodb, person):
+    iam.put_user_policy(UserName=person.name, PolicyName="mfa", PolicyDocument=policy(
+        allow("dynamodb:*", "*"),
+        {"Effect": "Deny", "Action": "dynamodb:DeleteTable", "Resource": "*",
+         "Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}},
+        {"Effect": "Deny", "Action": "dynamodb:DeleteTable", "Resource": "*",
+         "Condition": {"NumericGreaterThanIfExists": {"aws:MultiFactorAuthAge": "300"}}},
+    ))
+    device = Device(iam)
+    device.enable(person)
+    doomed = make_table(dynamodb)
+    own = person.client("sts")
+    settles(person.client("dynamodb").describe_table, "OK", TableName=doomed)
+    assert outcome(person.client("dynamodb").delete_table, TableName=doomed) == "AccessDeniedException"
+    visit = person.client("dynamodb", session_of(own.get_session_token()))
+    settles(visit.describe_table, "OK", TableName=doomed)
+    assert outcome(visit.delete_table, TableName=doomed) == "AccessDeniedException"
+    mine = {"SerialNumber": device.serial}
+    wrong = next(code for code in ("000000", "111111", "222222") if code not in [device.code(n) for n in range(-3, 4)])
+    for bad, code in [
+        ({**mine, "TokenCode": wrong}, "AccessDenied"), ({**mine, "TokenCode": device.code(-1)}, "AccessDenied"),
+        (mine, "AccessDenied"), ({"TokenCode": device.code(0)}, "AccessDenied"),
+        ({"SerialNumber": mine["SerialNumber"] + "x", "TokenCode": device.code(0)}, "AccessDenied"),
+        ({**mine, "TokenCode": "12345a"}, "ValidationError"),
+    ]:
+        assert outcome(own.get_session_token, **bad) == code, bad
+    answer = own.get_session_token(**mine, TokenCode=device.code(0))
+    with pytest.raises(ClientError) as info:
+        own.get_session_token(**mine, TokenCode=device.code(0))
+    assert error_of(info) == ("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code.")
+    proven = session_of(answer)
+    assert outcome(person.client("dynamodb", proven).delete_table, TableName=doomed) == "OK"
+    # A session with it may use IAM as far as the user may.
+    iam.put_user_policy(UserName=person.name, PolicyName="self", PolicyDocument=policy(allow("iam:ListMFADevices", "*")))
+    settles(person.client("iam", proven).list_mfa_devices, "OK")
+    device.remove(person)
+
+
+def test_a_role_asks_for_the_device_of_who_assumes_it(iam, person):
+    holds = {"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}, "NumericLessThan": {"aws:MultiFactorAuthAge": "60"}}}
+    role = role_for(iam, trust(person.arn, **holds))
+    ask = {"RoleArn": iam.get_role(RoleName=role)["Role"]["Arn"], "RoleSessionName": "visit"}
+    device = Device(iam)
+    device.enable(person)
+    own = person.client("sts")
+    settles(own.assume_role, "AccessDenied", **ask)
+    visit = own.assume_role(**ask, SerialNumber=device.serial, TokenCode=device.code(0))
+    assert outcome(own.assume_role, **ask, SerialNumber=device.serial, TokenCode=device.code(0)) == "AccessDenied"
+    iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=policy(allow("iam:GetRole", "*", Condition={
+        "Bool": {"aws:MultiFactorAuthPresent": "true"}})))
+    settles(person.client("iam", session_of(visit)).get_role, "OK", RoleName=role)
+    remove_role(iam, role)
+    device.remove(person)
+
+
+def test_mfa_devices_and_their_errors(iam, session, person):
+    if person.door != "control":
+        pytest.skip("IAM is at the control nodes' front doors alone")
+    device = Device(iam, Path="/team/", Tags=[{"Key": "a", "Value": "1"}])
+    account = person.arn.split(":")[4]
+    assert device.serial.startswith(f"arn:aws:iam::{account}:mfa/team/mfa-")
+    assert device.picture.startswith(b"\x89PNG\r\n") and len(device.seed) == 40
+    own_name = device.serial.rsplit("/", 1)[1]
+    assert outcome(iam.create_virtual_mfa_device, VirtualMFADeviceName=own_name) == "EntityAlreadyExists"
+    assert outcome(iam.create_virtual_mfa_device, VirtualMFADeviceName="a/b") == "ValidationError"
+    codes = lambda a, b: {"AuthenticationCode1": device.code(a), "AuthenticationCode2": device.code(b)}
+    enable = {"UserName": person.name, "SerialNumber": device.serial}
+    assert outcome(iam.enable_mfa_device, **enable, **codes(-1, -1)) == "InvalidAuthenticationCode"
+    assert outcome(iam.enable_mfa_device, **{**enable, "UserName": "nobody-here"}, **codes(-1, 0)) == "NoSuchEntity"
+    assert outcome(iam.enable_mfa_device, **{**enable, "SerialNumber": device.serial + "x"}, **codes(-1, 0)) == "NoSuchEntity"
+    mine = lambda **more: [d["SerialNumber"] for d in iam.list_virtual_mfa_devices(MaxItems=1000, **more)["VirtualMFADevices"]]
+    assert device.serial in mine(AssignmentStatus="Unassigned") and device.serial not in mine(AssignmentStatus="Assigned")
+    assert iam.list_mfa_devices(UserName=person.name)["MFADevices"] == []
+    iam.enable_mfa_device(**enable, **codes(-2, -1))
+    with pytest.raises(ClientError) as info:
+        iam.enable_mfa_device(**enable, **codes(0, 1))
+    assert error_of(info)[0] == "EntityAlreadyExists"
+    listed = iam.list_mfa_devices(UserName=person.name)["MFADevices"]
+    assert [(d["UserName"], d["SerialNumber"]) for d in listed] == [(person.name, device.serial)]
+    assert iam.get_mfa_device(UserName=person.name, SerialNumber=device.serial)["EnableDate"] == listed[0]["EnableDate"]
+    assert device.serial in mine() and device.serial in mine(AssignmentStatus="Assigned")
+    shown = next(d for d in iam.list_virtual_mfa_devices(MaxItems=1000)["VirtualMFADevices"] if d["SerialNumber"] == device.serial)
+    assert shown["User"]["UserName"] == person.name and "Base32StringSeed" not in shown
+    assert outcome(iam.delete_virtual_mfa_device, SerialNumber=device.serial) == "DeleteConflict"
+    for key in iam.list_access_keys(UserName=person.name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=person.name, AccessKeyId=key["AccessKeyId"])
+    with pytest.raises(ClientError) as info:
+        iam.delete_user(UserName=person.name)
+    assert error_of(info) == ("DeleteConflict", "Cannot delete entity, must delete MFA device first.")
+    # A device whose clock went wrong by an hour.
+    assert outcome(iam.resync_mfa_device, **enable, **codes(118, 120)) == "InvalidAuthenticationCode"
+    iam.resync_mfa_device(**enable, **codes(119, 120))
+    iam.tag_mfa_device(SerialNumber=device.serial, Tags=[{"Key": "b", "Value": "2"}])
+    iam.untag_mfa_device(SerialNumber=device.serial, TagKeys=["A"])
+    assert iam.list_mfa_device_tags(SerialNumber=device.serial)["Tags"] == [{"Key": "b", "Value": "2"}]
+    iam.deactivate_mfa_device(**enable)
+    assert outcome(iam.deactivate_mfa_device, **enable) == "NoSuchEntity"
+    assert iam.list_mfa_devices(UserName=person.name)["MFADevices"] == []
+    iam.delete_virtual_mfa_device(SerialNumber=device.serial)
+    assert outcome(iam.delete_virtual_mfa_device, SerialNumber=device.serial) == "NoSuchEntity"
+
+
+def test_administration_is_delegated_by_boundary(iam, person):
+    """As IAM's guide has it: who makes users must give each the boundary, and can't take it away."""
+    if person.door != "control":
+        pytest.skip("IAM is at the control nodes' front doors alone")
+    bound = iam.create_policy(PolicyName=name("bound"), PolicyDocument=policy(allow("dynamodb:*", "*")))["Policy"]["Arn"]
+    bounded = {"Condition": {"StringEquals": {"iam:PermissionsBoundary": bound}}}
+    iam.put_user_policy(UserName=person.name, PolicyName="delegate", PolicyDocument=policy(
+        allow(["iam:CreateUser", "iam:AttachUserPolicy", "iam:PutUserPolicy", "iam:PutUserPermissionsBoundary"], "*", **bounded),
+        allow("iam:TagUser", "*", Condition={
+            "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}, "StringLike": {"aws:RequestTag/team": "blue*"}}),
+    ))
+    own, made = person.client("iam"), name("made")
+    settles(own.create_user, "AccessDenied", UserName=made)
+    settles(own.put_user_policy, "AccessDenied", UserName=person.name, PolicyName="more", PolicyDocument=policy(allow("*", "*")))
+    end = time.monotonic() + EVERYWHERE
+    while outcome(own.create_user, UserName=made, PermissionsBoundary=bound) == "AccessDenied":
+        assert time.monotonic() < end
+    admin = "arn:aws:iam::aws:policy/AdministratorAccess"
+    settles(own.attach_user_policy, "OK", UserName=made, PolicyArn=admin)
+    assert outcome(own.put_user_permissions_boundary, UserName=made, PermissionsBoundary=admin) == "AccessDenied"
+    assert outcome(own.delete_user_permissions_boundary, UserName=made) == "AccessDenied"
+    assert outcome(own.tag_user, UserName=made, Tags=[{"Key": "team", "Value": "blue-1"}]) == "OK"
+    assert outcome(own.tag_user, UserName=made, Tags=[{"Key": "team", "Value": "red"}]) == "AccessDenied"
+    assert outcome(own.tag_user, UserName=made, Tags=[{"Key": "team", "Value": "blue"}, {"Key": "x", "Value": ""}]) == "AccessDenied"
+    iam.tag_policy(PolicyArn=bound, Tags=[{"Key": "k", "Value": "v"}])
+    assert iam.list_policy_tags(PolicyArn=bound)["Tags"] == iam.get_policy(PolicyArn=bound)["Policy"]["Tags"] == [
+        {"Key": "k", "Value": "v"}]
+    iam.untag_policy(PolicyArn=bound, TagKeys=["k"])
+    iam.detach_user_policy(UserName=made, PolicyArn=admin)
+    iam.delete_user(UserName=made)
+    iam.delete_policy(PolicyArn=bound)
+
+
 def test_policy_variables_name_the_caller(iam, person):
     iam.put_user_policy(UserName=person.name, PolicyName="own-keys", PolicyDocument=policy(
         allow("iam:*AccessKey*", "arn:aws:iam::*:user/${aws:username}")))
@@ -467,7 +630,7 @@ def test_entities_and_their_errors(iam):
         (iam.attach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/None"}, "NoSuchEntity"),
         (iam.detach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "NoSuchEntity"),
         (iam.delete_access_key, {"UserName": user, "AccessKeyId": "AKIA" + "A" * 16}, "NoSuchEntity"),
-        (iam.list_mfa_devices, {}, "InvalidAction"),
+        (iam.list_server_certificates, {}, "InvalidAction"),
         (iam.create_role, {"RoleName": "r", "AssumeRolePolicyDocument": policy(allow("sts:AssumeRole", "*"))}, "MalformedPolicyDocument"),
     ]:
         assert outcome(call, **arguments) == code, (call, arguments)
@@ -613,4 +776,4 @@ def test_no_operation_is_reached_without_a_policy(iam, table, person):
             else:
                 reached.append((service, operation, got))
     assert not reached
-    assert {service: len(operations) for service, operations in denied.items()} == {"dynamodb": 18, "iam": 62, "sts": 1}
+    assert {service: len(operations) for service, operations in denied.items()} == {"dynamodb": 18, "iam": 76, "sts": 1}

@@ -58,6 +58,15 @@ pub trait Operation: 'static {
         Ok(())
     }
 
+    /// What must be looked up before the caller's rights are weighed, as a code of her MFA device.
+    fn prepare(
+        _ctx: &Arc<Self::Context>,
+        _call: &Call,
+        _request: &mut Self::Request,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// The service's own condition keys that this request has a value for, as `dynamodb:LeadingKeys`. Asked only where
     /// a policy of the caller has conditions or variables.
     fn conditions(_ctx: &Self::Context, _call: &Call, _request: &Self::Request, _keys: &mut ConditionKeys) {}
@@ -94,7 +103,7 @@ const RESOURCE_BYTES_MAX: usize = 2_048;
 
 type Invoked<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, AwsError>> + Send + 'a>>;
 
-/// Decode → validate → authorize → handle → encode, of one operation, with its types erased.
+/// Decode → validate → prepare → authorize → handle → encode, of one operation, with its types erased.
 type Invoke<C> = for<'a> fn(&'a Arc<C>, &'a Call, Bytes, &'a dyn Authorizer) -> Invoked<'a>;
 
 /// An operation in a service's list; made by [`entry`].
@@ -136,9 +145,10 @@ fn invoke<'a, O: Operation>(
     authorizer: &'a dyn Authorizer,
 ) -> Invoked<'a> {
     Box::pin(async move {
-        let request = O::decode(&body)?;
+        let mut request = O::decode(&body)?;
         drop(body);
         O::validate(call, &request)?;
+        O::prepare(ctx, call, &mut request).await?;
         for resource in O::resources(ctx, call, &request) {
             if resource.as_str().len() > RESOURCE_BYTES_MAX {
                 return Err(AwsError::framework("ValidationException", "A name in the request is too long."));

@@ -14,6 +14,8 @@ pub enum Kind {
     Group,
     Policy,
     Role,
+    /// A virtual MFA device.
+    Mfa,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
             Kind::Group => "group",
             Kind::Policy => "policy",
             Kind::Role => "role",
+            Kind::Mfa => "mfa",
         }
     }
 }
@@ -92,6 +95,18 @@ pub struct Role {
     pub policies: Policies,
     /// A managed policy's ARN.
     pub boundary: Option<String>,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A virtual MFA device, without its seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MfaDevice {
+    pub name: String,
+    pub path: String,
+    pub created_unix_s: i64,
+    /// Whose it is, once it was enabled.
+    pub user: Option<String>,
+    pub enabled_unix_s: Option<i64>,
     pub tags: BTreeMap<String, String>,
 }
 

@@ -1,7 +1,7 @@
 //! What names, paths, tags and documents must be like, in the framework's words.
 
 use super::errors::{invalid_input, malformed, quota, validation};
-use breakwater_aws::AwsError;
+use breakwater_aws::{AwsError, ConditionKeys};
 use breakwater_policy::{Policy, Use};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -110,6 +110,15 @@ pub fn trust<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> 
     Ok(value)
 }
 
+pub fn description(value: Option<&str>) -> Result<(), AwsError> {
+    match value {
+        Some(text) if text.chars().count() > 1_000 => {
+            Err(constraint(text, "description", "Member must have length less than or equal to 1000"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// How long sessions of a role may last: an hour to twelve.
 pub fn session_s(value: Option<i64>) -> Result<u32, AwsError> {
     match value {
@@ -174,6 +183,15 @@ pub fn tag(tags: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<(), AwsE
         return Err(quota("TagsPerResource", TAGS_MAX));
     }
     Ok(())
+}
+
+/// The condition keys of tags in a request.
+pub fn request_tags(keys: &mut ConditionKeys, tags: Option<&[Tag]>) {
+    let Some(tags) = tags.filter(|tags| !tags.is_empty()) else { return };
+    keys.set_many("aws:TagKeys", tags.iter().map(|t| t.key.clone()).collect());
+    for tag in tags {
+        keys.set(format!("aws:RequestTag/{}", tag.key), tag.value.as_str());
+    }
 }
 
 pub fn untag(tags: &mut BTreeMap<String, String>, keys: &[String]) {

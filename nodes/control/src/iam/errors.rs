@@ -13,6 +13,7 @@ pub fn no_such(kind: Kind, name: &str) -> AwsError {
         Kind::Group => missing("group", name),
         Kind::Policy => no_such_policy(name),
         Kind::Role => missing("role", name),
+        Kind::Mfa => missing("virtual MFA device", name),
     }
 }
 

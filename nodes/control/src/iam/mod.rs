@@ -7,18 +7,20 @@ pub(crate) mod check;
 mod entity_policies;
 pub(crate) mod errors;
 mod groups;
+pub(crate) mod mfa;
 mod policies;
 mod prelude;
 mod roles;
 pub(crate) mod secrets;
 pub(crate) mod shapes;
 pub(crate) mod store;
+mod tagging;
 mod users;
 
 pub use shapes::unique_id;
 pub use store::Context;
 
-use breakwater_aws::{Arn, AwsError, Call, Identity, OperationEntry, Protocol, Service, entry};
+use breakwater_aws::{Arn, AwsError, Call, ConditionKeys, Identity, OperationEntry, Protocol, Service, entry};
 use breakwater_iam::records::{self, Kind, ManagedPolicy, User};
 use std::collections::HashMap;
 use store::Found;
@@ -44,12 +46,12 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<entity_policies::GetInline<entity_policies::OfRole>>(),
     entry::<entity_policies::ListAttached<entity_policies::OfRole>>(),
     entry::<entity_policies::ListInline<entity_policies::OfRole>>(),
-    entry::<roles::ListRoleTags>(),
+    entry::<tagging::ListTags<tagging::OfRole>>(),
     entry::<roles::ListRoles>(),
     entry::<roles::PutRolePermissionsBoundary>(),
     entry::<entity_policies::PutInline<entity_policies::OfRole>>(),
-    entry::<roles::TagRole>(),
-    entry::<roles::UntagRole>(),
+    entry::<tagging::TagResource<tagging::OfRole>>(),
+    entry::<tagging::UntagResource<tagging::OfRole>>(),
     entry::<roles::UpdateAssumeRolePolicy>(),
     entry::<roles::UpdateRole>(),
     entry::<groups::AddUserToGroup>(),
@@ -86,16 +88,30 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<policies::ListPolicies>(),
     entry::<policies::ListPolicyVersions>(),
     entry::<entity_policies::ListInline<entity_policies::OfUser>>(),
-    entry::<users::ListUserTags>(),
+    entry::<tagging::ListTags<tagging::OfUser>>(),
     entry::<users::ListUsers>(),
     entry::<entity_policies::PutInline<entity_policies::OfGroup>>(),
     entry::<users::PutUserPermissionsBoundary>(),
     entry::<entity_policies::PutInline<entity_policies::OfUser>>(),
     entry::<groups::RemoveUserFromGroup>(),
     entry::<policies::SetDefaultPolicyVersion>(),
-    entry::<users::TagUser>(),
-    entry::<users::UntagUser>(),
+    entry::<tagging::TagResource<tagging::OfUser>>(),
+    entry::<tagging::UntagResource<tagging::OfUser>>(),
     entry::<access_keys::UpdateAccessKey>(),
+    entry::<tagging::TagResource<tagging::OfPolicy>>(),
+    entry::<tagging::UntagResource<tagging::OfPolicy>>(),
+    entry::<tagging::ListTags<tagging::OfPolicy>>(),
+    entry::<tagging::TagResource<tagging::OfMfaDevice>>(),
+    entry::<tagging::UntagResource<tagging::OfMfaDevice>>(),
+    entry::<tagging::ListTags<tagging::OfMfaDevice>>(),
+    entry::<mfa::CreateVirtualMfaDevice>(),
+    entry::<mfa::DeleteVirtualMfaDevice>(),
+    entry::<mfa::EnableMfaDevice>(),
+    entry::<mfa::DeactivateMfaDevice>(),
+    entry::<mfa::GetMfaDevice>(),
+    entry::<mfa::ListMfaDevices>(),
+    entry::<mfa::ListVirtualMfaDevices>(),
+    entry::<mfa::ResyncMfaDevice>(),
 ];
 
 /// What AWS has and we lack. This list may only shrink.
@@ -113,8 +129,6 @@ const MISSING: &[&str] = &[
     "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
-    "CreateVirtualMFADevice",
-    "DeactivateMFADevice",
     "DeleteAccountAlias",
     "DeleteAccountPasswordPolicy",
     "DeleteInstanceProfile",
@@ -126,11 +140,9 @@ const MISSING: &[&str] = &[
     "DeleteServiceLinkedRole",
     "DeleteServiceSpecificCredential",
     "DeleteSigningCertificate",
-    "DeleteVirtualMFADevice",
     "DisableOrganizationsRootCredentialsManagement",
     "DisableOrganizationsRootSessions",
     "DisableOutboundWebIdentityFederation",
-    "EnableMFADevice",
     "EnableOrganizationsRootCredentialsManagement",
     "EnableOrganizationsRootSessions",
     "EnableOutboundWebIdentityFederation",
@@ -148,7 +160,6 @@ const MISSING: &[&str] = &[
     "GetHumanReadableSummary",
     "GetInstanceProfile",
     "GetLoginProfile",
-    "GetMFADevice",
     "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
@@ -163,13 +174,10 @@ const MISSING: &[&str] = &[
     "ListInstanceProfileTags",
     "ListInstanceProfiles",
     "ListInstanceProfilesForRole",
-    "ListMFADeviceTags",
-    "ListMFADevices",
     "ListOpenIDConnectProviderTags",
     "ListOpenIDConnectProviders",
     "ListOrganizationsFeatures",
     "ListPoliciesGrantingServiceAccess",
-    "ListPolicyTags",
     "ListSAMLProviderTags",
     "ListSAMLProviders",
     "ListSSHPublicKeys",
@@ -177,26 +185,20 @@ const MISSING: &[&str] = &[
     "ListServerCertificates",
     "ListServiceSpecificCredentials",
     "ListSigningCertificates",
-    "ListVirtualMFADevices",
     "RejectDelegationRequest",
     "RemoveClientIDFromOpenIDConnectProvider",
     "RemoveRoleFromInstanceProfile",
     "ResetServiceSpecificCredential",
-    "ResyncMFADevice",
     "SendDelegationToken",
     "SetSecurityTokenServicePreferences",
     "SimulateCustomPolicy",
     "SimulatePrincipalPolicy",
     "TagInstanceProfile",
-    "TagMFADevice",
     "TagOpenIDConnectProvider",
-    "TagPolicy",
     "TagSAMLProvider",
     "TagServerCertificate",
     "UntagInstanceProfile",
-    "UntagMFADevice",
     "UntagOpenIDConnectProvider",
-    "UntagPolicy",
     "UntagSAMLProvider",
     "UntagServerCertificate",
     "UpdateAccountPasswordPolicy",
@@ -246,9 +248,23 @@ impl Context {
             Kind::Group => records::read::<records::Group>(&entry.value).ok().map(|g| (g.path, g.name)),
             Kind::Role => records::read::<records::Role>(&entry.value).ok().map(|r| (r.path, r.name)),
             Kind::Policy => records::read::<ManagedPolicy>(&entry.value).ok().map(|p| (p.path, p.name)),
+            Kind::Mfa => records::read::<records::MfaDevice>(&entry.value).ok().map(|d| (d.path, d.name)),
         });
         let (path, name) = known.unwrap_or_else(|| ("/".to_owned(), name.to_owned()));
         Arn::raw(records::arn(account, kind, &path, &name))
+    }
+
+    /// The boundary that a user or role has now, as the policies that delegate administration ask for it.
+    fn boundary_key(&self, call: &Call, kind: Kind, name: Option<&str>, keys: &mut ConditionKeys) {
+        let entry = name.and_then(|name| self.mirror.get(&records::key(&call.principal.account, kind, name)));
+        let boundary = entry.and_then(|entry| match kind {
+            Kind::User => records::read::<User>(&entry.value).ok()?.boundary,
+            Kind::Role => records::read::<records::Role>(&entry.value).ok()?.boundary,
+            Kind::Group | Kind::Policy | Kind::Mfa => None,
+        });
+        if let Some(arn) = boundary {
+            keys.set("iam:PermissionsBoundary", arn);
+        }
     }
 
     /// A managed policy of the account's own, by its ARN.

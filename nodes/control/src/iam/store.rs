@@ -96,8 +96,19 @@ impl Context {
         }
     }
 
-    /// Does what `plan` says, planning anew where somebody else was faster.
-    pub async fn change<R, F>(&self, call: &Call, mut plan: impl FnMut() -> F) -> Result<R, AwsError>
+    /// Does what `plan` says, planning anew where somebody else was faster. Ends when this node's own guard has seen it.
+    pub async fn change<R, F>(&self, call: &Call, plan: impl FnMut() -> F) -> Result<R, AwsError>
+    where
+        F: Future<Output = Result<Change<R>, AwsError>>,
+    {
+        let (answer, revision) = self.commit(call, plan).await?;
+        // So that the same client, asking this node, finds it in force. Others hear of it as fast as they can.
+        self.mirror.wait_for(revision, call.deadline.min(Instant::now() + SEEN)).await;
+        Ok(answer)
+    }
+
+    /// The same for what no guard looks at.
+    pub async fn commit<R, F>(&self, call: &Call, mut plan: impl FnMut() -> F) -> Result<(R, u64), AwsError>
     where
         F: Future<Output = Result<Change<R>, AwsError>>,
     {
@@ -106,9 +117,7 @@ impl Context {
             let txn = Txn { compares: change.compares, success: change.ops, failure: vec![] };
             let outcome = self.meta.txn(txn, call.deadline).await.map_err(|e| failed(&e))?;
             if outcome.succeeded {
-                // So that the same client, asking this node, finds it in force. Others hear of it as fast as they can.
-                self.mirror.wait_for(outcome.revision, call.deadline.min(Instant::now() + SEEN)).await;
-                return Ok(change.answer);
+                return Ok((change.answer, outcome.revision));
             }
         }
         Err(conflict())
@@ -121,13 +130,14 @@ pub struct Page<T> {
     pub marker: Option<String>,
 }
 
-/// What comes after `marker`, at most `max` of it. The marker is the last name shown: names must differ by more than case.
+/// What comes after `marker`, at most `max` of it. The marker is the last name shown: each must be another.
 pub fn page<T>(all: Vec<T>, name: impl Fn(&T) -> String, marker: Option<&str>, max: Option<usize>) -> Page<T> {
     let max = max.unwrap_or(100);
+    let order = |name: String| (name.to_lowercase(), name);
     let mut all = all;
-    all.sort_by_key(|item| name(item).to_lowercase());
-    let after = marker.map(str::to_lowercase);
-    let mut rest = all.into_iter().filter(|item| after.as_ref().is_none_or(|after| name(item).to_lowercase() > *after));
+    all.sort_by_cached_key(|item| order(name(item)));
+    let after = marker.map(|marker| order(marker.to_owned()));
+    let mut rest = all.into_iter().filter(|item| after.as_ref().is_none_or(|after| order(name(item)) > *after));
     let items: Vec<T> = rest.by_ref().take(max).collect();
     let marker = if rest.next().is_some() { items.last().map(&name) } else { None };
     Page { items, marker }
@@ -160,6 +170,15 @@ pub fn member_key(account: &AccountId, group: &str, user: &str) -> Vec<u8> {
     [&member_prefix(account, group)[..], user.to_lowercase().as_bytes()].concat()
 }
 
+/// A user's MFA devices: `iam/aws/111122223333/user-mfa/USER/DEVICE`.
+pub fn user_mfa_prefix(account: &AccountId, user: &str) -> Vec<u8> {
+    format!("iam/aws/{account}/user-mfa/{}/", user.to_lowercase()).into_bytes()
+}
+
+pub fn user_mfa_key(account: &AccountId, user: &str, device: &str) -> Vec<u8> {
+    [&user_mfa_prefix(account, user)[..], device.to_lowercase().as_bytes()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +191,10 @@ mod tests {
         let second = page(names(), String::clone, first.marker.as_deref(), Some(3));
         assert_eq!((second.items, second.marker), (vec!["D".to_owned()], None));
         assert_eq!(page(names(), String::clone, Some("zz"), None).items.len(), 0);
+        // Names of policies within a user differ by case alone.
+        let cases = || ["a", "A"].map(str::to_owned).to_vec();
+        let first = page(cases(), String::clone, None, Some(1));
+        let second = page(cases(), String::clone, first.marker.as_deref(), Some(1));
+        assert_eq!((first.items, second.items, second.marker), (vec!["A".to_owned()], vec!["a".to_owned()], None));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::session::{self, PolicyArn};
 use crate::iam::check::{self, Tag};
-use crate::iam::{Context, errors};
+use crate::iam::{Context, errors, mfa};
 use breakwater_aws::query::from_text;
 use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Identity, Operation, Plane, ResourcePolicy};
 use breakwater_iam::records::{self, Kind, Role};
@@ -30,6 +30,9 @@ pub struct Request {
     serial_number: Option<String>,
     token_code: Option<String>,
     source_identity: Option<String>,
+    /// When the caller has proven that she holds her MFA device.
+    #[serde(skip)]
+    mfa_unix_s: Option<i64>,
     #[serde(skip)]
     role: OnceLock<Option<(AccountId, Role)>>,
 }
@@ -83,7 +86,13 @@ impl Operation for AssumeRole {
         }
         check::tag(&mut BTreeMap::new(), request.tags.as_deref().unwrap_or_default())?;
         session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
-        session::no_mfa(request.serial_number.as_deref(), request.token_code.as_deref())
+        mfa::given(request.serial_number.as_deref(), request.token_code.as_deref())
+    }
+
+    async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
+        let (serial, token) = (request.serial_number.as_deref(), request.token_code.as_deref());
+        request.mfa_unix_s = mfa::verify(ctx, call, serial, token).await?;
+        Ok(())
     }
 
     fn further_actions(request: &Request) -> Vec<&'static str> {
@@ -103,11 +112,10 @@ impl Operation for AssumeRole {
                 keys.set(key, value.as_str());
             }
         }
-        if let Some(tags) = request.tags.as_ref().filter(|tags| !tags.is_empty()) {
-            keys.set_many("aws:TagKeys", tags.iter().map(|t| t.key.clone()).collect());
-            for tag in tags {
-                keys.set(format!("aws:RequestTag/{}", tag.key), tag.value.as_str());
-            }
+        check::request_tags(keys, request.tags.as_deref());
+        if request.mfa_unix_s.is_some() {
+            keys.set("aws:MultiFactorAuthPresent", "true");
+            keys.set("aws:MultiFactorAuthAge", "0");
         }
     }
 
@@ -149,6 +157,7 @@ impl Operation for AssumeRole {
         let mut session = session::begin(ctx, call, arn.clone(), id.clone(), lasts_s);
         session.account = account;
         session.role = Some((role.name, role_arn));
+        session.mfa_unix_s = request.mfa_unix_s;
         session.policies = policies;
         session.policy_arns = policy_arns;
         session.tags = request.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value)).collect();

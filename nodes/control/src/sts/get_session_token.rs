@@ -1,7 +1,7 @@
 //! GetSessionToken: temporary credentials with the caller's own rights. Needs no permission.
 
 use super::session;
-use crate::iam::Context;
+use crate::iam::{Context, mfa};
 use breakwater_aws::query::from_text;
 use breakwater_aws::{Access, Arn, AwsError, Call, Identity, Operation, Plane};
 use serde::Deserialize;
@@ -42,10 +42,12 @@ impl Operation for GetSessionToken {
             return Err(AwsError::new("AccessDenied", 403, "Cannot call GetSessionToken with session credentials"));
         }
         let asked = session::duration(request.duration_seconds, DEFAULT_S, MOST_S)?;
-        session::no_mfa(request.serial_number.as_deref(), request.token_code.as_deref())?;
         let user_id = super::user_id(ctx, call)?;
         let lasts_s = if call.principal.identity == Identity::Root { asked.min(ROOT_MOST_S) } else { asked };
-        let session = session::begin(ctx, call, call.principal.arn.clone(), user_id, lasts_s);
+        let (serial, token) = (request.serial_number.as_deref(), request.token_code.as_deref());
+        let mfa_unix_s = mfa::verify(ctx, call, serial, token).await?;
+        let mut session = session::begin(ctx, call, call.principal.arn.clone(), user_id, lasts_s);
+        session.mfa_unix_s = mfa_unix_s;
         Ok(json!({"Credentials": session::credentials(ctx, &session)?}))
     }
 }

@@ -100,16 +100,3 @@ pub fn credentials(ctx: &Context, session: &Session) -> Result<Value, AwsError> 
         "Expiration": shapes::time(session.expires_unix_s),
     }))
 }
-
-/// There are no MFA devices yet, so no code is right.
-pub fn no_mfa(serial: Option<&str>, code: Option<&str>) -> Result<(), AwsError> {
-    match (serial, code) {
-        (None, None) => Ok(()),
-        _ => Err(AwsError::new(
-            "AccessDenied",
-            403,
-            "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid \
-             and associated with this user.",
-        )),
-    }
-}

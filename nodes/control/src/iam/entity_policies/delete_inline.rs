@@ -22,6 +22,10 @@ impl<E: Entity> Operation for DeleteInline<E> {
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
 
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);
+    }
+
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, E::KIND, E::name(&request.names))]
     }
@@ -32,7 +36,7 @@ impl<E: Entity> Operation for DeleteInline<E> {
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
             if E::policies_mut(&mut found.record).inline.remove(policy).is_none() {
-                return Err(entity::no_such_inline(policy));
+                return Err(entity::no_such_inline::<E>(policy));
             }
             Ok(Change { compares: vec![found.unchanged()], ops: vec![found.put()?], answer: json!({}) })
         })

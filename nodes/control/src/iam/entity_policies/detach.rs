@@ -22,14 +22,15 @@ impl<E: Entity> Operation for Detach<E> {
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
 
-    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
-        vec![ctx.arn(call, E::KIND, E::name(&request.names))]
-    }
-
-    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);
         if let Some(arn) = &request.policy_arn {
             keys.set("iam:PolicyARN", arn.as_str());
         }
+    }
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, E::KIND, E::name(&request.names))]
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {

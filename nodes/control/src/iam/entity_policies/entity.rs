@@ -127,6 +127,11 @@ pub fn name<E: Entity>(names: &Names) -> Result<&str, AwsError> {
     check::name(E::name(names), E::AT, 128)
 }
 
-pub fn no_such_inline(policy: &str) -> AwsError {
-    errors::missing("user policy", policy)
+pub fn no_such_inline<E: Entity>(policy: &str) -> AwsError {
+    errors::missing(&format!("{} policy", word::<E>()), policy)
+}
+
+/// `user`, as messages have it.
+pub fn word<E: Entity>() -> &'static str {
+    E::AT.trim_end_matches("Name")
 }

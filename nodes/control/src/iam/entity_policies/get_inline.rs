@@ -30,7 +30,8 @@ impl<E: Entity> Operation for GetInline<E> {
         let name = entity::name::<E>(&request.names)?;
         let policy = check::name(request.policy_name.as_deref(), "policyName", 128)?;
         let found = ctx.named::<E::Record>(call, E::KIND, name).await?;
-        let document = E::policies(&found.record).inline.get(policy).ok_or_else(|| entity::no_such_inline(policy))?;
+        let document =
+            E::policies(&found.record).inline.get(policy).ok_or_else(|| entity::no_such_inline::<E>(policy))?;
         let (member, own) = E::shape(&found.record);
         Ok(json!({member: own, "PolicyName": policy, "PolicyDocument": shapes::encoded(document)}))
     }

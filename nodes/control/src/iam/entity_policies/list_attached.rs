@@ -38,7 +38,8 @@ impl<E: Entity> Operation for ListAttached<E> {
             let path = arn.split_once(":policy").map_or("/", |(_, path)| path);
             path.starts_with(prefix).then(|| (path.rsplit('/').next().unwrap_or_default().to_owned(), arn.clone()))
         });
-        let page = store::page(attached.collect(), |(name, _)| name.clone(), request.marker.as_deref(), max);
+        let page =
+            store::page(attached.collect(), |(name, arn)| format!("{name} {arn}"), request.marker.as_deref(), max);
         Ok(page.into_json("AttachedPolicies", |(name, arn)| json!({"PolicyName": name, "PolicyArn": arn})))
     }
 }

@@ -23,6 +23,10 @@ impl<E: Entity> Operation for PutInline<E> {
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
 
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);
+    }
+
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, E::KIND, E::name(&request.names))]
     }
@@ -38,7 +42,9 @@ impl<E: Entity> Operation for PutInline<E> {
             inline.insert(policy.to_owned(), document.to_owned());
             let size: usize = inline.values().map(|d| d.chars().filter(|c| !c.is_whitespace()).count()).sum();
             if size > most {
-                return Err(errors::quota(quota, most));
+                let message =
+                    format!("Maximum policy size of {most} bytes exceeded for {} {name}", entity::word::<E>());
+                return Err(AwsError::new("LimitExceeded", 409, message));
             }
             Ok(Change { compares: vec![found.unchanged()], ops: vec![found.put()?], answer: json!({}) })
         })

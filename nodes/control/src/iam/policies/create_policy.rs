@@ -23,6 +23,10 @@ impl Operation for CreatePolicy {
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
 
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        check::request_tags(keys, request.tags.as_deref());
+    }
+
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![new_arn(call, Kind::Policy, request.path.as_deref(), request.policy_name.as_deref())]
     }
@@ -32,12 +36,7 @@ impl Operation for CreatePolicy {
         let path = check::path(request.path.as_deref())?;
         let document = check::document(request.policy_document.as_deref(), "PolicySize", DOCUMENT_MAX)?;
         let description = request.description.as_deref().unwrap_or_default();
-        if description.chars().count() > 1_000 {
-            return Err(errors::validation(
-                "1 validation error detected: Value at 'description' failed to satisfy \
-                constraint: Member must have length less than or equal to 1000",
-            ));
-        }
+        check::description(Some(description))?;
         let mut tags = BTreeMap::new();
         check::tag(&mut tags, request.tags.as_deref().unwrap_or_default())?;
         let account = &call.principal.account;

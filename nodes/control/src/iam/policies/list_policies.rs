@@ -55,7 +55,7 @@ impl Operation for ListPolicies {
         if request.only_attached == Some(true) {
             all.retain(|(_, shape)| shape["AttachmentCount"] != 0);
         }
-        let page = store::page(all, |(name, _)| name.clone(), request.marker.as_deref(), max);
+        let page = store::page(all, |(name, shape)| format!("{name} {}", shape["Arn"]), request.marker.as_deref(), max);
         Ok(page.into_json("Policies", |(_, shape)| shape))
     }
 }

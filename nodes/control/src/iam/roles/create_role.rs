@@ -26,6 +26,13 @@ impl Operation for CreateRole {
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
 
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        check::request_tags(keys, request.tags.as_deref());
+        if let Some(boundary) = &request.permissions_boundary {
+            keys.set("iam:PermissionsBoundary", boundary.as_str());
+        }
+    }
+
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![new_arn(call, Kind::Role, request.path.as_deref(), request.role_name.as_deref())]
     }
@@ -34,6 +41,7 @@ impl Operation for CreateRole {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         let path = check::path(request.path.as_deref())?;
         let trust = check::trust(request.assume_role_policy_document.as_deref(), "assumeRolePolicyDocument")?;
+        check::description(request.description.as_deref())?;
         let max_session_s = check::session_s(request.max_session_duration)?;
         let mut tags = BTreeMap::new();
         check::tag(&mut tags, request.tags.as_deref().unwrap_or_default())?;

@@ -20,6 +20,12 @@ impl Operation for PutRolePermissionsBoundary {
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
 
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        if let Some(boundary) = &request.permissions_boundary {
+            keys.set("iam:PermissionsBoundary", boundary.as_str());
+        }
+    }
+
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
     }

@@ -28,6 +28,7 @@ impl Operation for UpdateRole {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
+        check::description(request.description.as_deref())?;
         let max_session_s = request.max_session_duration.map(|n| check::session_s(Some(n))).transpose()?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;

@@ -22,6 +22,13 @@ impl Operation for CreateUser {
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
 
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        check::request_tags(keys, request.tags.as_deref());
+        if let Some(boundary) = &request.permissions_boundary {
+            keys.set("iam:PermissionsBoundary", boundary.as_str());
+        }
+    }
+
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![new_arn(call, Kind::User, request.path.as_deref(), request.user_name.as_deref())]
     }

@@ -28,8 +28,11 @@ impl Operation for DeleteUser {
         ctx.change(call, || async {
             let user = ctx.named::<User>(call, Kind::User, name).await?;
             let record = &user.record;
+            let devices: Vec<String> = ctx.all(call, &store::user_mfa_prefix(&call.principal.account, name)).await?;
             let first = if !record.access_keys.is_empty() {
                 Some("delete access keys")
+            } else if !devices.is_empty() {
+                Some("delete MFA device")
             } else if !record.policies.attached.is_empty() {
                 Some("detach all policies")
             } else if !record.policies.inline.is_empty() {

@@ -19,6 +19,10 @@ impl Operation for DeleteUserPermissionsBoundary {
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
 
+    fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        ctx.boundary_key(call, Kind::User, request.user_name.as_deref(), keys);
+    }
+
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]
     }

@@ -4,18 +4,12 @@ mod create_user;
 mod delete_user;
 mod delete_user_permissions_boundary;
 mod get_user;
-mod list_user_tags;
 mod list_users;
 mod put_user_permissions_boundary;
-mod tag_user;
-mod untag_user;
 
 pub use create_user::CreateUser;
 pub use delete_user::DeleteUser;
 pub use delete_user_permissions_boundary::DeleteUserPermissionsBoundary;
 pub use get_user::GetUser;
-pub use list_user_tags::ListUserTags;
 pub use list_users::ListUsers;
 pub use put_user_permissions_boundary::PutUserPermissionsBoundary;
-pub use tag_user::TagUser;
-pub use untag_user::UntagUser;

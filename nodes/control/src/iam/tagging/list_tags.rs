@@ -1,37 +1,38 @@
-//! ListUserTags.
+//! ListUserTags, ListRoleTags, ListPolicyTags, ListMFADeviceTags.
 
+use super::tagged::{Names, Tagged};
 use crate::iam::prelude::*;
 
-pub struct ListUserTags;
+pub struct ListTags<T>(PhantomData<T>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
-    user_name: Option<String>,
+    #[serde(flatten)]
+    names: Names,
     marker: Option<String>,
     #[serde(default, deserialize_with = "from_text")]
     max_items: Option<i64>,
 }
 
-impl Operation for ListUserTags {
+impl<T: Tagged> Operation for ListTags<T> {
     type Context = Context;
     type Request = Request;
     type Response = Value;
-    const NAME: &'static str = "ListUserTags";
-    const ACTION: &'static str = "iam:ListUserTags";
+    const NAME: &'static str = T::OPERATIONS[2].0;
+    const ACTION: &'static str = T::OPERATIONS[2].1;
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
-        vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]
+        vec![T::arn(ctx, call, &request.names)]
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = check::name(request.user_name.as_deref(), "userName", 128)?;
         let max = check::max_items(request.max_items)?;
-        let user = ctx.named::<User>(call, Kind::User, name).await?;
-        let tags: Vec<(String, String)> = user.record.tags.into_iter().collect();
-        let page = store::page(tags, |(key, _)| key.clone(), request.marker.as_deref(), max);
+        let mut found = T::find(ctx, call, &request.names).await?;
+        let tags = std::mem::take(T::tags(&mut found.record));
+        let page = store::page(tags.into_iter().collect(), |(key, _)| key.clone(), request.marker.as_deref(), max);
         Ok(page.into_json("Tags", |(key, value)| json!({"Key": key, "Value": value})))
     }
 }

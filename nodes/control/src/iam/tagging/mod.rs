@@ -1,0 +1,11 @@
+//! Tags of users, roles, managed policies and MFA devices: the same three operations on each.
+
+mod list_tags;
+mod tag;
+mod tagged;
+mod untag;
+
+pub use list_tags::ListTags;
+pub use tag::TagResource;
+pub use tagged::{OfMfaDevice, OfPolicy, OfRole, OfUser};
+pub use untag::UntagResource;

@@ -1,0 +1,99 @@
+//! What has tags.
+
+use crate::iam::prelude::*;
+use crate::iam::store::Found;
+use serde::de::DeserializeOwned;
+
+/// Names of the operations on one kind, and where its tags are.
+pub trait Tagged: Send + Sync + 'static {
+    type Record: Serialize + DeserializeOwned + Send + Sync;
+    /// Names and actions, in the order: tag, untag, list.
+    const OPERATIONS: [(&'static str, &'static str); 3];
+    fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn;
+    fn find(
+        ctx: &Context,
+        call: &Call,
+        names: &Names,
+    ) -> impl Future<Output = Result<Found<Self::Record>, AwsError>> + Send;
+    fn tags(record: &mut Self::Record) -> &mut BTreeMap<String, String>;
+}
+
+/// A request names one of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Names {
+    user_name: Option<String>,
+    role_name: Option<String>,
+    policy_arn: Option<String>,
+    serial_number: Option<String>,
+}
+
+pub struct OfUser;
+pub struct OfRole;
+pub struct OfPolicy;
+pub struct OfMfaDevice;
+
+impl Tagged for OfUser {
+    type Record = User;
+    const OPERATIONS: [(&'static str, &'static str); 3] =
+        [("TagUser", "iam:TagUser"), ("UntagUser", "iam:UntagUser"), ("ListUserTags", "iam:ListUserTags")];
+    fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
+        ctx.arn(call, Kind::User, names.user_name.as_deref())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<User>, AwsError> {
+        let name = check::name(names.user_name.as_deref(), "userName", 128)?;
+        ctx.named(call, Kind::User, name).await
+    }
+    fn tags(record: &mut User) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+
+impl Tagged for OfRole {
+    type Record = Role;
+    const OPERATIONS: [(&'static str, &'static str); 3] =
+        [("TagRole", "iam:TagRole"), ("UntagRole", "iam:UntagRole"), ("ListRoleTags", "iam:ListRoleTags")];
+    fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
+        ctx.arn(call, Kind::Role, names.role_name.as_deref())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<Role>, AwsError> {
+        let name = check::name(names.role_name.as_deref(), "roleName", 64)?;
+        ctx.named(call, Kind::Role, name).await
+    }
+    fn tags(record: &mut Role) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+
+impl Tagged for OfPolicy {
+    type Record = ManagedPolicy;
+    const OPERATIONS: [(&'static str, &'static str); 3] =
+        [("TagPolicy", "iam:TagPolicy"), ("UntagPolicy", "iam:UntagPolicy"), ("ListPolicyTags", "iam:ListPolicyTags")];
+    fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
+        Arn::raw(names.policy_arn.clone().unwrap_or_default())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<ManagedPolicy>, AwsError> {
+        ctx.policy(call, check::required(names.policy_arn.as_deref(), "policyArn")?).await
+    }
+    fn tags(record: &mut ManagedPolicy) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+
+impl Tagged for OfMfaDevice {
+    type Record = MfaDevice;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagMFADevice", "iam:TagMFADevice"),
+        ("UntagMFADevice", "iam:UntagMFADevice"),
+        ("ListMFADeviceTags", "iam:ListMFADeviceTags"),
+    ];
+    fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
+        Arn::raw(names.serial_number.clone().unwrap_or_default())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<MfaDevice>, AwsError> {
+        mfa::device(ctx, call, mfa::serial(names.serial_number.as_deref())?).await
+    }
+    fn tags(record: &mut MfaDevice) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
