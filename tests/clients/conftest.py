@@ -7,6 +7,7 @@ import uuid
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 PROFILE = os.environ.get("AWS_PROFILE", "breakwater")
 
@@ -33,6 +34,15 @@ def dynamodb(session):
 @pytest.fixture(scope="session")
 def resource(session):
     return session.resource("dynamodb")
+
+
+def outcome(call, **arguments):
+    """`OK`, or the error's code."""
+    try:
+        call(**arguments)
+        return "OK"
+    except ClientError as e:
+        return e.response["Error"]["Code"]
 
 
 def make_table(dynamodb, hash_type="S", range_type=None, **more):

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import error_of, make_table, until
+from conftest import error_of, make_table, outcome, until
 from own_region import DYNAMODB, FRONT, OwnRegion, create, retried, wait_for
 
 ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
@@ -83,14 +83,6 @@ def person(iam, session, door):
     person = Person(iam, session, door)
     yield person
     person.remove()
-
-
-def outcome(call, **arguments):
-    try:
-        call(**arguments)
-        return "OK"
-    except ClientError as e:
-        return e.response["Error"]["Code"]
 
 
 def settles(call, wanted, **arguments):
@@ -557,6 +549,34 @@ def test_mfa_devices_and_their_errors(iam, session, person):
     assert outcome(iam.delete_virtual_mfa_device, SerialNumber=device.serial) == "NoSuchEntity"
 
 
+def test_the_accounts_alias_and_summary(iam, person):
+    if person.door != "control":
+        pytest.skip("IAM is at the control nodes' front doors alone")
+    first, second = name("alias"), name("alias")
+    iam.create_account_alias(AccountAlias=first)
+    assert iam.list_account_aliases()["AccountAliases"] == [first]
+    iam.create_account_alias(AccountAlias=second)
+    assert iam.list_account_aliases()["AccountAliases"] == [second]
+    for call, alias, code in [
+        (iam.delete_account_alias, first, "NoSuchEntity"), (iam.create_account_alias, "a--b", "ValidationError"),
+        (iam.create_account_alias, second, "OK"),
+    ]:
+        assert outcome(call, AccountAlias=alias) == code, alias
+    iam.delete_account_alias(AccountAlias=second)
+    assert iam.list_account_aliases()["AccountAliases"] == []
+    before = iam.get_account_summary()["SummaryMap"]
+    assert before["UsersQuota"] == 5000 and before["Users"] >= 2 and before["PolicySizeQuota"] == 6144
+    device = Device(iam)
+    device.enable(person)
+    now = iam.get_account_summary()["SummaryMap"]
+    assert (now["MFADevices"], now["MFADevicesInUse"]) == (before["MFADevices"] + 1, before["MFADevicesInUse"] + 1)
+    device.remove(person)
+    role = role_for(iam, trust(person.arn))
+    assert iam.update_role_description(RoleName=role, Description="visits")["Role"]["Description"] == "visits"
+    assert outcome(iam.update_role_description, RoleName=role, Description="x" * 1001) == "ValidationError"
+    remove_role(iam, role)
+
+
 def test_administration_is_delegated_by_boundary(iam, person):
     """As IAM's guide has it: who makes users must give each the boundary, and can't take it away."""
     if person.door != "control":
@@ -776,4 +796,4 @@ def test_no_operation_is_reached_without_a_policy(iam, table, person):
             else:
                 reached.append((service, operation, got))
     assert not reached
-    assert {service: len(operations) for service, operations in denied.items()} == {"dynamodb": 18, "iam": 76, "sts": 1}
+    assert {service: len(operations) for service, operations in denied.items()} == {"dynamodb": 18, "iam": 81, "sts": 1}

@@ -14,7 +14,7 @@ use crate::mount::{Mount, Mounted};
 use crate::operation::{Protocol, Service};
 use crate::query::{self, Form};
 use crate::sigv4::{Credentials, SignedRequest, Verifier};
-use breakwater_types::{Scope, SharedClock};
+use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
 use futures::FutureExt;
 use http::request::Parts;
@@ -336,7 +336,7 @@ impl Front {
         );
         let call = Call {
             request_id,
-            scope: self.scope.clone(),
+            scope: self.scope_of(&principal.account),
             principal,
             deadline: begun + self.limits.request_deadline,
             source,
@@ -371,6 +371,14 @@ impl Front {
                 answer::error(&e, names.model_namespace, content_type, &request_id)
             }
         }
+    }
+
+    /// A caller acts in her own account.
+    fn scope_of(&self, account: &AccountId) -> Arc<Scope> {
+        if *account == self.scope.account {
+            return self.scope.clone();
+        }
+        Arc::new(Scope { account: account.clone(), ..(*self.scope).clone() })
     }
 
     /// The service and operation that a form names: by its API's version, since operations of several services share

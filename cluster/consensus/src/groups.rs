@@ -249,7 +249,7 @@ impl Groups {
         }
     }
 
-    /// Stops a replica and removes everything it stored. Not to be started again under this id.
+    /// Stops a replica and removes everything it stored, durably. Not to be started again under this id.
     pub async fn remove(&self, id: GroupId) -> Result<(), StartError> {
         let _one = match self.get(id) {
             Some(group) => Some(group.uploading.clone().lock_owned().await),
@@ -266,7 +266,11 @@ impl Groups {
         let removed = rx.await.map_err(|_| StartError::Storage(id, io::Error::other("the log writer has stopped")))?;
         removed.map_err(|e| StartError::Storage(id, io_error(e)))?;
         let store = self.store.clone();
-        tokio::task::spawn_blocking(move || store.delete_range(group_range(id)))
+        let delete = move || {
+            store.delete_range(group_range(id))?;
+            store.sync()
+        };
+        tokio::task::spawn_blocking(delete)
             .await
             .map_err(|e| StartError::Storage(id, io::Error::other(e)))?
             .map_err(|e| StartError::Storage(id, io_error(e)))

@@ -88,12 +88,31 @@ enum Command {
         #[arg(long)]
         table: Option<String>,
     },
+    /// Makes and lists AWS accounts of the region.
+    Account {
+        #[command(subcommand)]
+        what: Account,
+    },
     /// Makes the files of a region without starting it: CA, tokens, settings. For containers.
     Init {
         /// Where the host's files are inside its container.
         #[arg(long)]
         host_dir: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum Account {
+    /// Makes an account with an administrator, and the AWS profile that has her access key.
+    Create {
+        /// Twelve digits.
+        account: String,
+        /// Its AWS profile; else the region's name and the account, as breakwater-444455556666.
+        #[arg(long)]
+        profile: Option<String>,
+    },
+    /// Lists the accounts.
+    List,
 }
 
 fn region(which: &Which, settings: Settings) -> Result<Region> {
@@ -210,6 +229,19 @@ fn command(cli: Cli) -> Result<ExitCode> {
             chaos::act(&region, action, &hosts)?;
             for host in hosts {
                 println!("{} {}", action.word(), host.name);
+            }
+        }
+        Command::Account { what } => {
+            let region = region(&cli.which, defaults)?;
+            region.must_exist()?;
+            match what {
+                Account::Create { account, profile } => {
+                    let account = account.parse()?;
+                    let profile = profile.unwrap_or_else(|| format!("{}-{account}", region.settings.name));
+                    region.create_account(&account, &profile)?;
+                    println!("Account {account} is there, with the user administrator.\n\n  AWS profile    {profile}");
+                }
+                Account::List => region.accounts()?.iter().try_for_each(|account| print(account))?,
             }
         }
         Command::Init { host_dir } => {

@@ -5,7 +5,7 @@ use crate::processes::Processes;
 use crate::{Containers, pages, profile};
 use anyhow::{Context, Result, bail};
 use breakwater_identity::{HostPlan, identity_dir, init};
-use breakwater_types::{NodeKind, SystemClock};
+use breakwater_types::{AccountId, NodeKind, SystemClock};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -88,6 +88,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     write().with_context(|| path.display().to_string())
 }
 
+/// As the aws CLI reads it.
+fn credentials_file(profile: &str, admin: &AdminCredentials) -> String {
+    let (id, secret) = (&admin.access_key_id, &admin.secret_access_key);
+    format!("[{profile}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
+}
+
 /// `key = value;…` as lines. A semicolon in a quoted value is the value's own.
 fn lines(settings: &str) -> String {
     let mut quoted = false;
@@ -116,14 +122,7 @@ pub fn initialise(root: &Path, settings: &Settings, hosts: &[Host]) -> Result<()
     };
     let operator = root.join("operator");
     fs::create_dir_all(&operator)?;
-    write_private(
-        &operator.join("credentials"),
-        format!(
-            "[breakwater]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-            admin.access_key_id, admin.secret_access_key
-        )
-        .as_bytes(),
-    )?;
+    write_private(&operator.join("credentials"), credentials_file("breakwater", &admin).as_bytes())?;
     for host in hosts.iter().filter(|h| h.kind == NodeKind::Control) {
         let dir = identity_dir(root, &host.name);
         fs::create_dir_all(&dir)?;
@@ -279,15 +278,46 @@ impl Region {
         Ok(serde_json::from_slice(&text)?)
     }
 
+    /// Asks whichever control node answers first, by its admin socket.
+    fn ask_control(&self, path: &str, body: &str) -> Result<serde_json::Value> {
+        let mut last = anyhow::anyhow!("there is no control node");
+        for host in self.hosts.iter().filter(|h| h.kind == NodeKind::Control) {
+            let socket = host.dir(&self.root).join("run").join(format!("{}.sock", host.kind.binary()));
+            match pages::admin(&socket, path, body) {
+                Ok(answer) => return Ok(serde_json::from_str(&answer)?),
+                // What one says of the account all say.
+                Err(e) if e.downcast_ref::<std::io::Error>().is_none() => return Err(e),
+                Err(e) => last = e,
+            }
+        }
+        Err(last.context("no control node answers"))
+    }
+
+    /// Makes an account with an administrator, whose access key stands in the AWS profile of that name from now on.
+    pub fn create_account(&self, account: &AccountId, name: &str) -> Result<()> {
+        let answer = self.ask_control("/accounts/create", &serde_json::json!({ "account": account }).to_string())?;
+        let admin: AdminCredentials = serde_json::from_value(answer)?;
+        let path = self.root.join(format!("operator/credentials-{account}"));
+        write_private(&path, credentials_file(name, &admin).as_bytes())?;
+        self.write_profile_of(name, &admin)
+    }
+
+    pub fn accounts(&self) -> Result<Vec<String>> {
+        Ok(serde_json::from_value(self.ask_control("/accounts/list", "")?["accounts"].take())?)
+    }
+
     /// The CA's certificate, with which clients check the front doors when they speak HTTPS.
     pub fn ca_pem(&self) -> PathBuf {
         self.root.join("operator/ca.pem")
     }
 
     pub fn write_profile(&self) -> Result<()> {
-        let admin = self.admin()?;
+        self.write_profile_of(&self.settings.name, &self.admin()?)
+    }
+
+    fn write_profile_of(&self, name: &str, admin: &AdminCredentials) -> Result<()> {
         profile::write(
-            &self.settings.name,
+            name,
             &self.endpoint(),
             self.settings.region.as_str(),
             &self.ca_pem(),

@@ -87,6 +87,10 @@ impl Mirror {
         entries.range(prefix.to_vec()..crate::prefix_end(prefix)).map(|(_, e)| e.clone()).collect()
     }
 
+    pub fn count_prefix(&self, prefix: &[u8]) -> usize {
+        self.entries.read().range(prefix.to_vec()..crate::prefix_end(prefix)).count()
+    }
+
     pub fn revision(&self) -> Revision {
         *self.revision.borrow()
     }

@@ -63,12 +63,24 @@ pub async fn load_first(dir: &Path, meta: &MetaClient, clock: &SharedClock, dead
         Err(e) => return Err(e).with_context(|| path.display().to_string()),
     };
     let first: First = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-    let (id, account) = (first.access_key_id, first.account_id);
-    let arn = iam::arn(&account, iam::Kind::User, "/", ADMINISTRATOR);
-    let key = [PREFIX, id.as_bytes()].concat();
-    let value = to_stored(&id, &first.secret_access_key, &account, &arn, true).map_err(anyhow::Error::msg)?;
-    let user = administrator(id, clock.unix_s());
-    let user_key = iam::key(&account, iam::Kind::User, ADMINISTRATOR);
+    make_account(meta, clock, &first.account_id, &first.access_key_id, &first.secret_access_key, deadline).await?;
+    Ok(())
+}
+
+/// Makes an account with an administrator who is not its root. False where there was one already: it stays as it is.
+pub async fn make_account(
+    meta: &MetaClient,
+    clock: &SharedClock,
+    account: &AccountId,
+    access_key_id: &str,
+    secret: &str,
+    deadline: Instant,
+) -> Result<bool> {
+    let arn = iam::arn(account, iam::Kind::User, "/", ADMINISTRATOR);
+    let key = [PREFIX, access_key_id.as_bytes()].concat();
+    let value = to_stored(access_key_id, secret, account, &arn, true).map_err(anyhow::Error::msg)?;
+    let user = administrator(access_key_id.to_owned(), clock.unix_s());
+    let user_key = iam::key(account, iam::Kind::User, ADMINISTRATOR);
     let user_value = iam::write(&user).map_err(anyhow::Error::msg)?;
     // Once in an account's life: who deleted the administrator, or her key, doesn't get them back by a restart.
     let made = [MADE, account.as_str().as_bytes()].concat();
@@ -77,8 +89,20 @@ pub async fn load_first(dir: &Path, meta: &MetaClient, clock: &SharedClock, dead
         success: vec![Op::put(key, value), Op::put(user_key, user_value), Op::put(made, Vec::new())],
         failure: vec![],
     };
-    meta.txn(txn, deadline).await?;
-    Ok(())
+    Ok(meta.txn(txn, deadline).await?.succeeded)
+}
+
+/// All accounts, in order.
+pub async fn accounts(meta: &MetaClient, deadline: Instant) -> Result<Vec<String>> {
+    let mut range = RangeRequest::prefix(MADE, 500);
+    let mut all = Vec::new();
+    loop {
+        let page = meta.range(range.clone(), deadline).await?;
+        let names = page.entries.iter().filter_map(|e| String::from_utf8(e.key[MADE.len()..].to_vec()).ok());
+        all.extend(names);
+        let (true, Some(last)) = (page.more, page.entries.last()) else { return Ok(all) };
+        range.start = [&last.key[..], &[0]].concat();
+    }
 }
 
 const ADMINISTRATOR: &str = "administrator";

@@ -3,6 +3,7 @@
 #[cfg(feature = "previous-format")]
 compile_error!("a node of the previous format is control-node-previous: --bin control-node-previous");
 
+mod accounts;
 mod credentials;
 mod iam;
 mod join;

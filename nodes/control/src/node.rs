@@ -1,5 +1,6 @@
 //! Builds a control node, runs it, and ends it in order.
 
+use crate::accounts;
 use crate::credentials::{self, KeysHandler};
 use crate::join::MetaLedger;
 use crate::members;
@@ -152,6 +153,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     };
     transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
 
+    accounts::serve(&pages, &meta, &clock);
     let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
     let front_settings = dynamodb::node::FrontSettings {
         scope: scope.clone(),

@@ -170,11 +170,13 @@ impl Replicas {
         }
         let mut all = true;
         for id in stale.into_iter().filter(|id| !wanted.contains_key(id)) {
-            tracing::info!(group = %id, "replica is removed with its table");
             self.replicas.write().remove(&id);
-            if let Err(e) = self.groups.remove(id).await {
-                tracing::error!(group = %id, error = %e, "a replica could not be removed");
-                all = false;
+            match self.groups.remove(id).await {
+                Ok(()) => tracing::info!(group = %id, "replica is removed with its table"),
+                Err(e) => {
+                    tracing::error!(group = %id, error = %e, "a replica could not be removed");
+                    all = false;
+                }
             }
         }
         all

@@ -1,6 +1,6 @@
 //! BatchGetItem.
 
-use super::conditions::{Attributes, leading_keys, returns, selects};
+use super::conditions::{Attributes, leading_keys, returns, selects, until_known};
 use super::errors::{from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -183,6 +183,13 @@ impl Operation for BatchGetItem {
             request.request_items.iter().flatten().filter_map(|(_, t)| t.keys.as_ref()).map(Vec::len).sum();
         if keys > KEYS_MAX {
             return Err(invalid("Too many items requested for the BatchGetItem call"));
+        }
+        Ok(())
+    }
+
+    async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
+        for table in request.request_items.iter().flat_map(BTreeMap::keys) {
+            until_known(ctx, call, Some(table)).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! BatchWriteItem.
 
-use super::conditions::{Attributes, leading_keys, returns};
+use super::conditions::{Attributes, leading_keys, returns, until_known};
 use super::errors::{from_partition, from_route, invalid};
 use super::shapes::{self, ConsumedCapacity, Meter, collection_metrics};
 use super::validate::{
@@ -254,6 +254,13 @@ impl Operation for BatchWriteItem {
         let writes: usize = request.request_items.iter().flatten().map(|(_, w)| w.len()).sum();
         if writes > WRITES_MAX {
             return Err(invalid("Too many items requested for the BatchWriteItem call"));
+        }
+        Ok(())
+    }
+
+    async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
+        for table in request.request_items.iter().flat_map(BTreeMap::keys) {
+            until_known(ctx, call, Some(table)).await?;
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! The condition keys that IAM's policies know of DynamoDB's requests.
 
+use super::errors::from_meta;
 use super::expressions::Placeholders;
 use super::legacy;
-use super::validate::table_name;
+use super::validate::{own_table, table_name};
+use super::write::deadline;
 use crate::node::Context;
 use base64::Engine as _;
-use breakwater_aws::{Call, ConditionKeys};
+use breakwater_aws::{AwsError, Call, ConditionKeys};
 use breakwater_items::AttributeValue;
 use breakwater_items::expression::{Substitutions, attribute_names, compile};
 use breakwater_items::json::WireItem;
@@ -13,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 
-/// Where a partition key isn't to be found (the table isn't known here yet, the request is malformed): no policy that
+/// Where a partition key isn't to be found (there is no such table, the request is malformed): no policy that
 /// asks for certain keys may take that for none at all. No key of a table can be this.
 const UNKNOWN: &str = "";
 
@@ -24,6 +26,21 @@ fn text(value: &AttributeValue) -> String {
         AttributeValue::B(bytes) => base64::engine::general_purpose::STANDARD.encode(bytes),
         _ => UNKNOWN.to_owned(),
     }
+}
+
+/// Waits until this node knows the table, if there is one: a policy may ask for its keys, and whoever is denied some of
+/// them mustn't get by because a node heard of a table late.
+pub async fn until_known(ctx: &Context, call: &Call, table: Option<&str>) -> Result<(), AwsError> {
+    let Ok(name) = own_table(&call.scope, table) else { return Ok(()) };
+    if ctx.known_table(&call.scope, name).is_some() {
+        return Ok(());
+    }
+    let found = ctx.table_now(&call.scope, name).await.map_err(from_meta)?;
+    let Some((_, revision)) = found else { return Ok(()) };
+    if ctx.tables.wait_for(revision, deadline(call)).await {
+        return Ok(());
+    }
+    Err(AwsError::internal("this node doesn't hear of tables"))
 }
 
 /// The partition keys of items (or of their keys) of one or more tables.

@@ -2,7 +2,7 @@
 
 use super::errors::{from_meta, invalid};
 use super::shapes::{Tag, description};
-use super::validate::{Constraints, table_arn, table_name};
+use super::validate::{Constraints, own_table, table_arn, table_name};
 use crate::node::Context;
 use crate::tables::placement::{Candidate, place};
 use crate::tables::{self, Billing, NEXT_GROUP, TableRecord, TableStatus};
@@ -329,7 +329,7 @@ impl Operation for CreateTable {
 async fn create(ctx: &Context, call: &Call, request: Request) -> Result<Value, AwsError> {
     let (schema, attributes) = request.schema()?;
     let billing = billing(request.billing_mode.as_deref(), request.provisioned_throughput)?;
-    let name = table_name(request.table_name.as_deref().unwrap_or("")).to_owned();
+    let name = own_table(&call.scope, request.table_name.as_deref())?.to_owned();
     let key = tables::key(&call.scope, &name);
     let declared = match billing {
         Billing::OnDemand => 1,

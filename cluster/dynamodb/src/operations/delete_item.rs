@@ -1,6 +1,6 @@
 //! DeleteItem.
 
-use super::conditions::{Attributes, leading_keys, returns};
+use super::conditions::{Attributes, leading_keys, returns, until_known};
 use super::errors::{enveloped, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -64,6 +64,10 @@ impl Operation for DeleteItem {
             None | Some("NONE" | "ALL_OLD") => Ok(()),
             Some(_) => Err(enveloped(invalid("ReturnValues can only be ALL_OLD or NONE"))),
         }
+    }
+
+    async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
+        until_known(ctx, call, request.table_name.as_deref()).await
     }
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {

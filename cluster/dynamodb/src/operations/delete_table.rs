@@ -2,7 +2,7 @@
 
 use super::errors::{from_meta, invalid, no_such_table};
 use super::shapes::description;
-use super::validate::{Constraints, table_arn, table_name};
+use super::validate::{Constraints, own_table, table_arn};
 use crate::node::Context;
 use crate::tables::{self, TableStatus};
 use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
@@ -41,7 +41,7 @@ impl Operation for DeleteTable {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = table_name(request.table_name.as_deref().unwrap_or(""));
+        let name = own_table(&call.scope, request.table_name.as_deref())?;
         let deadline = Instant::now() + Duration::from_secs(8);
         loop {
             let found = ctx.table_now(&call.scope, name).await.map_err(from_meta)?;

@@ -2,7 +2,7 @@
 
 use super::errors::{from_meta, no_such_table};
 use super::shapes::description;
-use super::validate::{Constraints, table_arn, table_name};
+use super::validate::{Constraints, own_table, table_arn};
 use crate::node::Context;
 
 use crate::tables::TableStatus;
@@ -39,7 +39,7 @@ impl Operation for DescribeTable {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = table_name(request.table_name.as_deref().unwrap_or(""));
+        let name = own_table(&call.scope, request.table_name.as_deref())?;
         let found = match ctx.known_table(&call.scope, name) {
             Some(table) => Some(table),
             None => ctx.table(&call.scope, name).await.map_err(from_meta)?,

@@ -1,6 +1,6 @@
 //! GetItem.
 
-use super::conditions::{Attributes, leading_keys, returns, selects};
+use super::conditions::{Attributes, leading_keys, returns, selects, until_known};
 use super::errors::{from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -59,6 +59,10 @@ impl Operation for GetItem {
         constraints.one_of(request.return_consumed_capacity.as_deref(), "returnConsumedCapacity", RETURN_CONSUMED);
         legacy::constrain_attributes(&mut constraints, request.attributes_to_get.as_ref());
         constraints.finish()
+    }
+
+    async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
+        until_known(ctx, call, request.table_name.as_deref()).await
     }
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {

@@ -1,6 +1,6 @@
 //! Query.
 
-use super::conditions::{Attributes, queried_key, returns, selects};
+use super::conditions::{Attributes, queried_key, returns, selects, until_known};
 use super::errors::{enveloped, from_route, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -67,6 +67,10 @@ impl Operation for Query {
         legacy::constrain_conditions(&mut constraints, "keyConditions", request.key_conditions.as_ref());
         legacy::constrain_attributes(&mut constraints, request.attributes_to_get.as_ref());
         constraints.finish()
+    }
+
+    async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
+        until_known(ctx, call, request.table_name.as_deref()).await
     }
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {

@@ -1,6 +1,6 @@
 //! UpdateItem.
 
-use super::conditions::{Attributes, leading_keys, returns};
+use super::conditions::{Attributes, leading_keys, returns, until_known};
 use super::errors::{enveloped, invalid};
 use super::expressions::{Placeholders, Texts, compile_all};
 use super::legacy;
@@ -63,6 +63,10 @@ impl Operation for UpdateItem {
         legacy::constrain_expected(&mut constraints, request.expected.as_ref());
         legacy::constrain_updates(&mut constraints, request.attribute_updates.as_ref());
         constraints.finish()
+    }
+
+    async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
+        until_known(ctx, call, request.table_name.as_deref()).await
     }
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {

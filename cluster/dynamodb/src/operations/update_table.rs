@@ -3,7 +3,7 @@
 use super::create_table::{BILLING_MODES, TABLE_CLASSES, Throughput, billing};
 use super::errors::{from_meta, invalid, no_such_table};
 use super::shapes::description;
-use super::validate::{Constraints, table_arn, table_name};
+use super::validate::{Constraints, own_table, table_arn};
 use crate::node::Context;
 use crate::tables::{self, Billing, TableRecord, TableStatus};
 use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
@@ -91,7 +91,7 @@ impl Operation for UpdateTable {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = table_name(request.table_name.as_deref().unwrap_or("")).to_owned();
+        let name = own_table(&call.scope, request.table_name.as_deref())?.to_owned();
         let now = call.clock.unix_ms();
         let table = change_named(ctx, call, &name, || no_such_table(&name), |table| {
             if request.billing_mode.is_some() || request.provisioned_throughput.is_some() {

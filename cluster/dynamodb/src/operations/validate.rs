@@ -1,6 +1,6 @@
 //! AWS's constraint checks: all violations are collected and told in one message.
 
-use super::errors::invalid;
+use super::errors::{invalid, no_table};
 use breakwater_aws::{Arn, AwsError, Call};
 use breakwater_types::Scope;
 
@@ -127,24 +127,43 @@ impl Constraints {
     }
 }
 
-/// The name in `arn:aws:dynamodb:region:account:table/NAME`, or the name itself.
+/// Region, account and name of `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`.
+fn table_of_arn(given: &str) -> Option<(&str, &str, &str)> {
+    let (region, rest) = given.strip_prefix("arn:aws:dynamodb:")?.split_once(':')?;
+    let (account, rest) = rest.split_once(':')?;
+    Some((region, account, rest.strip_prefix("table/")?))
+}
+
+/// The name in a table's ARN, or the name itself.
 pub fn table_name(given: &str) -> &str {
-    match given.strip_prefix("arn:") {
-        Some(rest) => rest.rsplit_once(":table/").map_or(given, |(_, name)| name),
-        None => given,
-    }
+    table_of_arn(given).map_or(given, |(_, _, name)| name)
+}
+
+/// Whether an ARN names what is another account's, or another region's.
+fn is_foreign(scope: &Scope, given: &str) -> bool {
+    table_of_arn(given)
+        .is_some_and(|(region, account, _)| (region, account) != (scope.region.as_str(), scope.account.as_str()))
+}
+
+/// The name of a table here: never one of the same name where an ARN means another.
+pub fn own_table<'a>(scope: &Scope, given: Option<&'a str>) -> Result<&'a str, AwsError> {
+    let given = given.unwrap_or("");
+    if is_foreign(scope, given) { Err(no_table()) } else { Ok(table_name(given)) }
 }
 
 pub fn table_arn(scope: &Scope, given: Option<&str>) -> Vec<Arn> {
-    vec![Arn::new(scope, "dynamodb", &format!("table/{}", table_name(given.unwrap_or(""))))]
+    match given {
+        Some(given) if is_foreign(scope, given) => vec![Arn::raw(given.to_owned())],
+        given => vec![Arn::new(scope, "dynamodb", &format!("table/{}", table_name(given.unwrap_or(""))))],
+    }
 }
 
 pub fn index_arn(call: &Call, table: Option<&str>, index: Option<&str>) -> Vec<Arn> {
     match index {
         None => table_arn(&call.scope, table),
         Some(index) => {
-            let resource = format!("table/{}/index/{index}", table_name(table.unwrap_or("")));
-            vec![Arn::new(&call.scope, "dynamodb", &resource)]
+            let table = table_arn(&call.scope, table);
+            table.into_iter().map(|table| Arn::raw(format!("{table}/index/{index}"))).collect()
         }
     }
 }
@@ -178,5 +197,19 @@ mod tests {
     fn arns_name_tables() {
         assert_eq!(table_name("arn:aws:dynamodb:us-east-1:111122223333:table/t.1"), "t.1");
         assert_eq!(table_name("t"), "t");
+        let scope = Scope::new("111122223333".parse().unwrap(), "us-east-1".parse().unwrap());
+        let arn = |region: &str, account: &str| format!("arn:aws:dynamodb:{region}:{account}:table/t.1");
+        let own = arn("us-east-1", "111122223333");
+        assert_eq!(own_table(&scope, Some(&own)).unwrap(), "t.1");
+        assert_eq!(table_arn(&scope, Some(&own)), table_arn(&scope, Some("t.1")));
+        for foreign in [arn("eu-west-1", "111122223333"), arn("us-east-1", "444455556666")] {
+            assert!(own_table(&scope, Some(&foreign)).is_err());
+            assert_eq!(table_arn(&scope, Some(&foreign))[0].as_str(), foreign);
+        }
+        // What is no ARN of a table is a name, and no good one.
+        for bad in ["arn:x:table/t.1", "arn:aws:s3:us-east-1:111122223333:table/t.1", "arn:aws:dynamodb:table/t.1"] {
+            assert_eq!(table_name(bad), bad);
+            assert!(!fits_pattern(bad));
+        }
     }
 }

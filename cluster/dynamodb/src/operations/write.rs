@@ -2,7 +2,7 @@
 
 use super::errors::{from_meta, from_route, no_table};
 use super::shapes::{ConsumedCapacity, Meter, collection_metrics};
-use super::validate::table_name;
+use super::validate::own_table;
 use crate::node::Context;
 use crate::rpc::{ItemWrite, PartitionRequest, PartitionResponse, ReturnValues, WriteAction, WriteDone};
 use crate::tables::{TableRecord, TableStatus};
@@ -26,7 +26,7 @@ pub fn deadline(call: &Call) -> Instant {
 
 /// The table of a data operation: it must be there and usable.
 pub async fn data_table(ctx: &Context, call: &Call, given: Option<&str>) -> Result<Arc<TableRecord>, AwsError> {
-    let name = table_name(given.unwrap_or(""));
+    let name = own_table(&call.scope, given)?;
     let found = ctx.table(&call.scope, name).await.map_err(from_meta)?;
     let table = found.ok_or_else(no_table)?;
     match table.status {

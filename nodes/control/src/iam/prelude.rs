@@ -1,5 +1,6 @@
 //! What every operation of IAM uses.
 
+pub(crate) use super::account::room_for;
 pub(crate) use super::attach::Attach;
 pub(crate) use super::check::{self, Tag};
 pub(crate) use super::policies::DOCUMENT_MAX;

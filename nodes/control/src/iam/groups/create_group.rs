@@ -28,6 +28,7 @@ impl Operation for CreateGroup {
         let name = check::name(request.group_name.as_deref(), "groupName", 128)?;
         let path = check::path(request.path.as_deref())?;
         let account = &call.principal.account;
+        room_for(ctx, call, Kind::Group)?;
         ctx.change(call, || async {
             let key = records::key(account, Kind::Group, name);
             if ctx.find::<Group>(call, key.clone()).await?.is_some() {

@@ -40,6 +40,7 @@ impl Operation for CreateVirtualMfaDevice {
         let mut tags = BTreeMap::new();
         check::tag(&mut tags, request.tags.as_deref().unwrap_or_default())?;
         let account = &call.principal.account;
+        room_for(ctx, call, Kind::Mfa)?;
         let bytes = device::new_seed();
         let text = Zeroizing::new(BASE32_NOPAD.encode(&*bytes));
         let device = MfaDevice {

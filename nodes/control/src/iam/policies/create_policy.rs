@@ -40,6 +40,7 @@ impl Operation for CreatePolicy {
         let mut tags = BTreeMap::new();
         check::tag(&mut tags, request.tags.as_deref().unwrap_or_default())?;
         let account = &call.principal.account;
+        room_for(ctx, call, Kind::Policy)?;
         ctx.change(call, || async {
             let key = records::key(account, Kind::Policy, name);
             if ctx.find::<ManagedPolicy>(call, key.clone()).await?.is_some() {

@@ -46,6 +46,7 @@ impl Operation for CreateRole {
         let mut tags = BTreeMap::new();
         check::tag(&mut tags, request.tags.as_deref().unwrap_or_default())?;
         let account = &call.principal.account;
+        room_for(ctx, call, Kind::Role)?;
         ctx.change(call, || async {
             let mut attach = Attach::default();
             if let Some(arn) = &request.permissions_boundary {

@@ -8,6 +8,7 @@ mod list_roles;
 mod put_role_permissions_boundary;
 mod update_assume_role_policy;
 mod update_role;
+mod update_role_description;
 
 pub use create_role::CreateRole;
 pub use delete_role::DeleteRole;
@@ -17,3 +18,4 @@ pub use list_roles::ListRoles;
 pub use put_role_permissions_boundary::PutRolePermissionsBoundary;
 pub use update_assume_role_policy::UpdateAssumeRolePolicy;
 pub use update_role::UpdateRole;
+pub use update_role_description::UpdateRoleDescription;

@@ -1,0 +1,71 @@
+//! GetAccountSummary.
+
+use super::quotas;
+use crate::iam::prelude::*;
+use breakwater_aws::query::ENTRIES;
+
+/// Quotas of AWS's that hold here too, and what this region's accounts don't have.
+const FIXED: [(&str, usize); 22] = [
+    ("AccessKeysPerUserQuota", 2),
+    ("AccountAccessKeysPresent", 0),
+    ("AccountMFAEnabled", 0),
+    ("AccountPasswordPresent", 0),
+    ("AccountSigningCertificatesPresent", 0),
+    ("AssumeRolePolicySizeQuota", 2_048),
+    ("AttachedPoliciesPerGroupQuota", 10),
+    ("AttachedPoliciesPerRoleQuota", 10),
+    ("AttachedPoliciesPerUserQuota", 10),
+    ("GlobalEndpointTokenVersion", 1),
+    ("GroupPolicySizeQuota", 5_120),
+    ("GroupsPerUserQuota", 10),
+    ("InstanceProfiles", 0),
+    ("InstanceProfilesQuota", 1_000),
+    ("PolicySizeQuota", DOCUMENT_MAX),
+    ("PolicyVersionsInUseQuota", 10_000),
+    ("Providers", 0),
+    ("RolePolicySizeQuota", 10_240),
+    ("ServerCertificates", 0),
+    ("ServerCertificatesQuota", 20),
+    ("UserPolicySizeQuota", 2_048),
+    ("VersionsPerPolicyQuota", 5),
+];
+
+pub struct GetAccountSummary;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {}
+
+impl Operation for GetAccountSummary {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "GetAccountSummary";
+    const ACTION: &'static str = "iam:GetAccountSummary";
+    const ACCESS: Access = Access::List;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
+        vec![Arn::raw("*".to_owned())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, _request: Request) -> Result<Value, AwsError> {
+        let mut summary = serde_json::Map::new();
+        let mut set = |name: &str, number: usize| summary.insert(name.to_owned(), number.into());
+        for (kind, name) in
+            [(Kind::User, "Users"), (Kind::Group, "Groups"), (Kind::Role, "Roles"), (Kind::Policy, "Policies")]
+        {
+            set(name, quotas::count(ctx, call, kind));
+            set(&format!("{name}Quota"), quotas::quota(kind).1);
+        }
+        let devices: Vec<MfaDevice> = ctx.all(call, &store::prefix(call, Kind::Mfa)).await?;
+        set("MFADevices", devices.len());
+        set("MFADevicesInUse", devices.iter().filter(|device| device.user.is_some()).count());
+        let policies: Vec<ManagedPolicy> = ctx.all(call, &store::prefix(call, Kind::Policy)).await?;
+        set("PolicyVersionsInUse", policies.iter().map(|policy| policy.versions.len()).sum());
+        for (name, number) in FIXED {
+            set(name, number);
+        }
+        Ok(json!({"SummaryMap": {ENTRIES: summary}}))
+    }
+}

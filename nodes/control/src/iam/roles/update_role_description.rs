@@ -1,0 +1,39 @@
+//! UpdateRoleDescription.
+
+use crate::iam::prelude::*;
+
+pub struct UpdateRoleDescription;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    role_name: Option<String>,
+    description: Option<String>,
+}
+
+impl Operation for UpdateRoleDescription {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "UpdateRoleDescription";
+    const ACTION: &'static str = "iam:UpdateRoleDescription";
+    const ACCESS: Access = Access::Write;
+    const PLANE: Plane = Plane::Control;
+
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
+        let description = check::required(request.description.as_deref(), "description")?;
+        check::description(Some(description))?;
+        ctx.change(call, || async {
+            let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            role.record.description = Some(description.to_owned());
+            let answer = json!({"Role": shapes::role(&call.principal.account, &role.record, true)});
+            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer })
+        })
+        .await
+    }
+}
