@@ -1,0 +1,26 @@
+//! `control-node`: the region's front door and the control plane.
+//! Its whole code: the binary, and the ones that tests build of it, only call [`main`].
+
+mod accounts;
+mod credentials;
+mod iam;
+mod join;
+mod members;
+mod node;
+mod settings;
+mod sts;
+mod tables;
+
+use breakwater_node::{run, settings as read_settings};
+use settings::Settings;
+use std::process::ExitCode;
+
+/// Runs the node until it is told to stop.
+#[must_use]
+pub fn main() -> ExitCode {
+    let settings = match read_settings("control-node", Settings::read) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    run("control-node", &settings.common.clone(), |shutdown| node::run(settings, shutdown))
+}
