@@ -122,10 +122,11 @@ class OwnRegion:
         def healthy():
             status = self.status()
             ids = {host["raft_id"] for name, host in status.items() if name.startswith(kind)}
-            what = "meta" if kind == "control-node" else "table "
+            # Control nodes have two: what they know, and what was done.
+            what, wanted = (("meta", "audit"), 2 * count) if kind == "control-node" else (("table ",), count)
             groups = [g for name, g in self.groups().items() if name.startswith(what)]
             # A group rests only when all its members have everything: then it doesn't ask how they are.
-            return len(groups) == count and all(
+            return len(groups) == wanted and all(
                 {m["raft_id"] for m in g["members"]} == ids
                 and all(m["voter"] and m["healthy"] is not False for m in g["members"])
                 for g in groups

@@ -46,6 +46,17 @@ def formats():
     return {name: host["format"] for name, host in hosts().items() if name.startswith("dynamo") and host["ready"]}
 
 
+def described(client, trail):
+    client.describe_table(TableName="rolling")
+    attribute = {"AttributeKey": "EventName", "AttributeValue": "DescribeTable"}
+    try:
+        return trail.lookup_events(LookupAttributes=[attribute])["Events"]
+    except trail.exceptions.ClientError as error:
+        # Until each control node has heard of the new format.
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503, error
+        return []
+
+
 class Load:
     """Clients as applications configure them, each the only writer of its keys: what it knows is what must be there."""
 
@@ -112,7 +123,7 @@ def test_nodes_are_replaced_under_load_and_no_client_sees_an_error():
         BillingMode="PAY_PER_REQUEST",
     )
     client.get_waiter("table_exists").wait(TableName="rolling", WaiterConfig={"Delay": 1})
-    assert set(formats().values()) == {1}
+    assert set(formats().values()) == {2}
 
     nodes = sorted(name for name in hosts() if name != "edge")
     with Load(session, "rolling") as load:
@@ -122,10 +133,13 @@ def test_nodes_are_replaced_under_load_and_no_client_sees_an_error():
             load.goes_on()
             print(f"{host}: replaced")
         # All but one read the new format: nobody may write it yet.
-        assert set(formats().values()) == {1}
+        assert set(formats().values()) == {2}
         load.goes_on()
         replace(nodes[-1], NEW)
-        wait_until("the new format isn't active", lambda: set(formats().values()) == {2})
+        wait_until("the new format isn't active", lambda: set(formats().values()) == {3})
+        # From here on calls leave events.
+        trail = session.client("cloudtrail")
+        wait_until("no event comes", lambda: described(client, trail))
         load.goes_on()
         # Restarted once more, replicas read logs that hold both formats.
         for host in nodes:
@@ -140,7 +154,7 @@ def test_nodes_are_replaced_under_load_and_no_client_sees_an_error():
     run(NEW, "chaos", "stop", nodes[-1])
     run(PREVIOUS, "chaos", "start", nodes[-1])
     log = os.path.join(os.environ["BREAKWATER_ROOT"], "upgrade", "hosts", nodes[-1], "log", "dynamo-node.log")
-    wait_until("the old build isn't refused", lambda: "reads none newer than 1" in open(log).read())
+    wait_until("the old build isn't refused", lambda: "reads none newer than 2" in open(log).read())
     assert not hosts()[nodes[-1]]["ready"]
     replace(nodes[-1], NEW)
 

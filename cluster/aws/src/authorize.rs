@@ -1,7 +1,7 @@
 //! May this caller do this? Asked for every resource of every call, before the operation runs.
 
 use crate::arn::Arn;
-use crate::call::{Call, Identity};
+use crate::call::{Call, Identity, Principal};
 use crate::error::AwsError;
 use breakwater_policy::{Context, Policy};
 use std::sync::Arc;
@@ -24,6 +24,11 @@ pub struct About<'a> {
 /// Answers from memory: a call to another node has no place on a request's way.
 pub trait Authorizer: Send + Sync + 'static {
     fn authorize(&self, call: &Call, action: &'static str, resource: &Arn, about: &About<'_>) -> Result<(), AwsError>;
+
+    /// The caller's unique id, as `AIDA…`; empty where it isn't known.
+    fn unique_id(&self, principal: &Principal) -> String {
+        principal.session.as_ref().map(|session| session.user_id.clone()).unwrap_or_default()
+    }
 }
 
 /// An account's root user may do everything in it, anybody else nothing: for where there are no policies, as in tests.

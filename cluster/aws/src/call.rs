@@ -1,5 +1,6 @@
 //! Who calls, when, from where, and until when an answer is of use.
 
+use crate::audit::Pending;
 use crate::sigv4::Session;
 use breakwater_types::{AccountId, Scope, SharedClock};
 use std::net::SocketAddr;
@@ -95,6 +96,8 @@ pub struct Call {
     pub clock: SharedClock,
     /// The request's span: handlers run inside it.
     pub span: tracing::Span,
+    /// What its event will tell: of management calls, where the region has events.
+    pub audit: Option<Arc<Pending>>,
 }
 
 impl Call {

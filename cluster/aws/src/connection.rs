@@ -3,13 +3,14 @@
 //! A timer per request and phase would cost more than the signature: instead each connection notes its phase and
 //! since when, and the server looks over all of them a few times per timeout.
 
+use crate::audit::TlsCell;
 use crate::limits::Limits;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -56,8 +57,8 @@ pub struct Connection {
     /// Milliseconds after `started`, plus one, since when the client has taken nothing; zero when it takes.
     blocked_ms: AtomicU64,
     pub abort: OnceLock<AbortHandle>,
-    /// Whether it speaks TLS.
-    pub secure: AtomicBool,
+    /// Where it speaks TLS.
+    pub tls: TlsCell,
 }
 
 impl Connection {
@@ -68,7 +69,7 @@ impl Connection {
             since_ms: AtomicU64::new(0),
             blocked_ms: AtomicU64::new(0),
             abort: OnceLock::new(),
-            secure: AtomicBool::new(false),
+            tls: TlsCell::new(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! A [`Front`] is the process's; any number of [`crate::server::Server`]s (with TLS and without) may stand before it.
 
 use crate::answer::{self, Answer};
+use crate::audit::{self, Pending, Recorder};
 use crate::authorize::Authorizer;
 use crate::body::{Bodies, BodyError};
 use crate::call::{Call, RequestId};
@@ -10,8 +11,8 @@ use crate::connection::{AnswerBody, Connection, Phase, RouteBody};
 use crate::error::AwsError;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::mount::{Mount, Mounted};
-use crate::operation::{Protocol, Service};
+use crate::mount::{Described, Mount, Mounted};
+use crate::operation::{Access, Plane, Protocol, Service};
 use crate::query::{self, Form};
 use crate::sigv4::{Credentials, SignedRequest, Verifier};
 use breakwater_types::{AccountId, Scope, SharedClock};
@@ -29,12 +30,17 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 /// The longest form: the longest policy that AWS reads has 131,072 characters, each of which may take three.
 const FORM_BYTES_MAX: usize = 1 << 20;
 const NAME_CHARACTERS_MAX: usize = 128;
+/// How long an event of a call without time may take.
+const RECORDING: Duration = Duration::from_secs(1);
+/// In whose trail global services' events stand.
+const GLOBAL_REGION: &str = "us-east-1";
 
 /// The edge asks here whether requests may be sent to this process.
 pub const HEALTH_PATH: &str = "/_breakwater/health";
@@ -59,6 +65,7 @@ pub struct FrontBuilder {
     scope: Arc<Scope>,
     verifier: Verifier,
     authorizer: Arc<dyn Authorizer>,
+    recorder: Arc<dyn Recorder>,
     clock: SharedClock,
     limits: Limits,
     metrics: Metrics,
@@ -73,6 +80,7 @@ pub struct Front {
     scope: Arc<Scope>,
     verifier: Verifier,
     authorizer: Arc<dyn Authorizer>,
+    recorder: Arc<dyn Recorder>,
     clock: SharedClock,
     limits: Limits,
     metrics: Metrics,
@@ -100,6 +108,7 @@ impl FrontBuilder {
         scope: Scope,
         credentials: Arc<dyn Credentials>,
         authorizer: Arc<dyn Authorizer>,
+        recorder: Arc<dyn Recorder>,
         clock: SharedClock,
         registry: &mut Registry,
     ) -> Self {
@@ -107,6 +116,7 @@ impl FrontBuilder {
             verifier: Verifier::new(scope.region.as_str(), credentials, clock.clone()),
             scope: Arc::new(scope),
             authorizer,
+            recorder,
             clock,
             limits: Limits::default(),
             metrics: Metrics::register(registry),
@@ -154,6 +164,7 @@ impl FrontBuilder {
             scope: self.scope,
             verifier: self.verifier,
             authorizer: self.authorizer,
+            recorder: self.recorder,
             clock: self.clock,
             limits: self.limits,
             metrics: self.metrics,
@@ -315,7 +326,7 @@ impl Front {
         if content_type != "application/json" && content_type != names.protocol.content_type() {
             return Answer::NotFound;
         }
-        let (operation, metrics) = mount.operation(index);
+        let Described { name: operation, access, plane, metrics } = mount.operation(index);
         let signed = SignedRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -334,17 +345,35 @@ impl Front {
         let span = tracing::info_span!(
             target: "breakwater::request", "request", otel.kind = "server", service = names.service, operation, %request_id
         );
+        let audited = plane == Plane::Control && self.recorder.is_active();
+        let audit = audited.then(|| {
+            Arc::new(Pending {
+                id: audit::new_id(),
+                service: names.service,
+                operation,
+                read_only: matches!(access, Access::List | Access::Read),
+                query: names.protocol == Protocol::Query,
+                region: if names.global { GLOBAL_REGION.to_owned() } else { self.scope.region.to_string() },
+                principal_id: self.authorizer.unique_id(&principal),
+                host: parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned),
+                tls: connection.tls.get().cloned(),
+                request: serde_json::from_slice(&body).unwrap_or_default(),
+                resources: Default::default(),
+                written: AtomicBool::new(false),
+            })
+        });
         let call = Call {
             request_id,
             scope: self.scope_of(&principal.account),
             principal,
             deadline: begun + self.limits.request_deadline,
             source,
-            secure: connection.secure.load(Ordering::Relaxed),
+            secure: connection.tls.get().is_some(),
             user_agent: parts.headers.get(header::USER_AGENT).cloned(),
             received_unix_ms: self.clock.unix_ms(),
             clock: self.clock.clone(),
             span,
+            audit,
         };
         let invoked = mount.invoke(index, &call, body, &*self.authorizer).instrument(call.span.clone());
         // Caught here and not only above, so that the operation's metrics count it.
@@ -354,6 +383,7 @@ impl Front {
             Ok(Err(panic)) => Err(AwsError::internal(format_args!("panic: {}", panic_text(&*panic)))),
             Err(_) => Err(AwsError::internal("the deadline passed")),
         };
+        let result = self.recorded(&call, result).await;
         metrics.answered(result.as_ref().err().map(|e| &e.code), begun.elapsed().as_secs_f64());
         let result = result.and_then(|json| match names.protocol {
             Protocol::Query => {
@@ -371,6 +401,21 @@ impl Front {
                 answer::error(&e, names.model_namespace, content_type, &request_id)
             }
         }
+    }
+
+    /// Nothing that has to leave an event is answered before it is kept.
+    async fn recorded(&self, call: &Call, result: Result<Vec<u8>, AwsError>) -> Result<Vec<u8>, AwsError> {
+        let Some(pending) = call.audit.as_ref().filter(|pending| !pending.is_written()) else { return result };
+        let events = match &result {
+            // Of what was only read nothing is told.
+            Ok(_) if pending.read_only => call.events(Ok(&serde_json::Value::Null)),
+            Ok(json) => call.events(Ok(&serde_json::from_slice(json).unwrap_or_default())),
+            Err(e) => call.events(Err(e)),
+        };
+        // Also a call that took all of its time leaves one.
+        let deadline = call.deadline.max(Instant::now() + RECORDING);
+        self.recorder.record(events, deadline).await?;
+        result
     }
 
     /// A caller acts in her own account.
@@ -406,7 +451,7 @@ impl Front {
     /// The service and operation that `X-Amz-Target` names.
     fn find(&self, headers: &HeaderMap) -> Option<(&Arc<dyn Mounted>, usize)> {
         let target = headers.get("x-amz-target")?.to_str().ok()?;
-        let (prefix, operation) = target.split_once('.')?;
+        let (prefix, operation) = target.rsplit_once('.')?;
         let mount = self.mounts.get(prefix).filter(|mount| mount.names().protocol != Protocol::Query)?;
         Some((mount, mount.find(operation)?))
     }

@@ -11,6 +11,7 @@
 
 mod answer;
 pub mod arn;
+pub mod audit;
 pub mod authorize;
 mod body;
 pub mod call;
@@ -28,6 +29,7 @@ pub mod server;
 pub mod sigv4;
 
 pub use arn::Arn;
+pub use audit::{Event, Recorder, Unrecorded};
 pub use authorize::{About, Authorizer, ResourcePolicy, RootOnly, not_authorized};
 pub use breakwater_policy::Context as ConditionKeys;
 pub use call::{Call, Identity, Principal, RequestId};

@@ -4,7 +4,7 @@ use crate::authorize::Authorizer;
 use crate::call::Call;
 use crate::error::AwsError;
 use crate::metrics::{Metrics, OperationMetrics};
-use crate::operation::{Protocol, Service};
+use crate::operation::{Access, OperationEntry, Plane, Protocol, Service};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,11 +18,19 @@ pub struct Names {
     pub protocol: Protocol,
 }
 
+/// An operation as the front needs it.
+pub struct Described<'a> {
+    pub name: &'static str,
+    pub access: Access,
+    pub plane: Plane,
+    pub metrics: &'a OperationMetrics,
+}
+
 pub trait Mounted: Send + Sync {
     fn names(&self) -> &Names;
     /// The operation's place in the list.
     fn find(&self, operation: &str) -> Option<usize>;
-    fn operation(&self, index: usize) -> (&'static str, &OperationMetrics);
+    fn operation(&self, index: usize) -> Described<'_>;
     fn invoke<'a>(
         &'a self,
         index: usize,
@@ -64,8 +72,9 @@ impl<C: Send + Sync> Mounted for Mount<C> {
     fn find(&self, operation: &str) -> Option<usize> {
         self.index.get(operation).copied()
     }
-    fn operation(&self, index: usize) -> (&'static str, &OperationMetrics) {
-        (self.service.operations[index].name, &self.metrics[index])
+    fn operation(&self, index: usize) -> Described<'_> {
+        let OperationEntry { name, access, plane, .. } = &self.service.operations[index];
+        Described { name, access: *access, plane: *plane, metrics: &self.metrics[index] }
     }
     fn invoke<'a>(
         &'a self,

@@ -150,6 +150,9 @@ fn invoke<'a, O: Operation>(
         O::validate(call, &request)?;
         O::prepare(ctx, call, &mut request).await?;
         for resource in O::resources(ctx, call, &request) {
+            if let Some(audit) = &call.audit {
+                audit.concerns(&resource);
+            }
             if resource.as_str().len() > RESOURCE_BYTES_MAX {
                 return Err(AwsError::framework("ValidationException", "A name in the request is too long."));
             }

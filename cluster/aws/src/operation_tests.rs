@@ -69,6 +69,7 @@ fn call(administrator: bool) -> Call {
         received_unix_ms: 0,
         clock: SystemClock::shared(),
         span: tracing::Span::none(),
+        audit: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! HTTP/1.1 on a listener: connections within bounds, slow clients cut, a drain that ends.
 
+use crate::audit::Tls;
 use crate::connection::{Connection, Noting};
 use crate::front::Front;
 use breakwater_net::{Listener, Stream};
@@ -11,7 +12,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -178,7 +178,8 @@ fn spawn_connection(shared: &Arc<Shared>, id: u64, stream: Stream, source: Socke
                     let bound = shared.front.limits().tls_handshake_timeout;
                     match tokio::time::timeout(bound, acceptor.accept(stream)).await {
                         Ok(Ok(stream)) => {
-                            connection.secure.store(true, Ordering::Relaxed);
+                            // Fails only if it were set already.
+                            let _ = connection.tls.set(tls_of(stream.get_ref().1));
                             serve(shared, stream, source, connection).await;
                         }
                         Ok(Err(e)) => tracing::debug!(%source, error = %e, "TLS handshake failed"),
@@ -190,6 +191,13 @@ fn spawn_connection(shared: &Arc<Shared>, id: u64, stream: Stream, source: Socke
     });
     // Fails only if it were set already.
     let _ = connection.abort.set(task.abort_handle());
+}
+
+/// In the words of audit events.
+fn tls_of(session: &rustls::ServerConnection) -> Tls {
+    let version = session.protocol_version().and_then(|v| v.as_str()).unwrap_or_default().replace('_', ".");
+    let cipher = session.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).unwrap_or_default();
+    Tls { version, cipher: cipher.replacen("TLS13_", "TLS_", 1) }
 }
 
 /// What a TLS record with a handshake begins with; no method of HTTP does.

@@ -311,6 +311,14 @@ fn owner<'a>(resource: &'a str, own: &'a AccountId) -> &'a str {
 }
 
 impl Authorizer for Guard {
+    fn unique_id(&self, principal: &Principal) -> String {
+        match (&principal.session, &principal.identity) {
+            (Some(session), _) => session.user_id.clone(),
+            (None, Identity::Root) => principal.account.to_string(),
+            (None, _) => self.compiled(principal).who.id.clone(),
+        }
+    }
+
     fn authorize(&self, call: &Call, action: &'static str, resource: &Arn, about: &About<'_>) -> Result<(), AwsError> {
         let principal = &call.principal;
         if let Some(session) = &principal.session

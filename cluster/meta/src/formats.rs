@@ -66,9 +66,17 @@ pub async fn declare(meta: &MetaClient, name: &NodeName, deadline: Instant) -> R
             return Err(FormatError::TooOld { active });
         }
         let reads = stored(NEWEST)?;
-        let success = vec![Op::put(reads_key(name), reads.clone()), Op::put(DECLARED, reads)];
-        let txn = Txn { compares: vec![unchanged(ACTIVE, entry.as_ref())], success, failure: vec![] };
-        if meta.txn(txn, deadline).await?.succeeded {
+        let mut compares = vec![unchanged(ACTIVE, entry.as_ref())];
+        let mut success = vec![Op::put(reads_key(name), reads.clone()), Op::put(DECLARED, reads.clone())];
+        // The first node of a new region has nobody to wait for.
+        let founds = entry.is_none()
+            && meta.get(DECLARED, deadline).await?.is_none()
+            && all(meta, NODES, deadline).await?.is_empty();
+        if founds {
+            compares.push(Compare::Absent(DECLARED.to_vec()));
+            success.push(Op::put(ACTIVE, reads));
+        }
+        if meta.txn(Txn { compares, success, failure: vec![] }, deadline).await?.succeeded {
             return Ok(());
         }
     }

@@ -34,6 +34,10 @@ pub use service::MetaService;
 /// Keys that only control nodes may read or write: secrets of the front door among them.
 pub const CONTROL_ONLY: &[u8] = b"control/";
 
+/// Audit events that were committed with what they tell of. Other nodes than control nodes may add to them, and neither
+/// read nor remove any.
+pub const OUTBOX: &[u8] = b"audit/outbox/";
+
 /// The first key after all that begin with `prefix`.
 pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();

@@ -222,31 +222,38 @@ const CONTROL_WRITES: &[u8] = b"iam/";
 fn changes_control(request: &Request) -> bool {
     let Request::Txn { txn: Txn { success, failure, .. }, .. } = request else { return false };
     success.iter().chain(failure).any(|op| match op {
-        Op::Put { key, .. } | Op::Delete { key } => key.starts_with(CONTROL_WRITES),
-        Op::DeleteRange { start, end } => start < &crate::prefix_end(CONTROL_WRITES) && end.as_slice() > CONTROL_WRITES,
+        Op::Put { key, .. } => key.starts_with(CONTROL_WRITES),
+        Op::Delete { key } => key.starts_with(CONTROL_WRITES) || key.starts_with(crate::OUTBOX),
+        Op::DeleteRange { start, end } => overlaps(CONTROL_WRITES, start, end) || overlaps(crate::OUTBOX, start, end),
         Op::Get { .. } | Op::Range { .. } => false,
     })
 }
 
+/// Whether a range has keys that begin with `prefix`.
+fn overlaps(prefix: &[u8], start: &[u8], end: &[u8]) -> bool {
+    start < &crate::prefix_end(prefix)[..] && end > prefix
+}
+
 /// Whether a call touches keys that only control nodes may see.
 fn touches_control(request: &Request) -> bool {
-    let secret_end = crate::prefix_end(crate::CONTROL_ONLY);
-    let overlaps = |start: &[u8], end: &[u8]| start < &secret_end[..] && end > crate::CONTROL_ONLY;
+    let sees = |start: &[u8], end: &[u8]| [crate::CONTROL_ONLY, crate::OUTBOX].iter().any(|p| overlaps(p, start, end));
     let inside = |key: &[u8]| key.starts_with(crate::CONTROL_ONLY);
-    let prefixed = |prefix: &[u8]| overlaps(prefix, &crate::prefix_end(prefix));
+    let looks = |key: &[u8]| inside(key) || key.starts_with(crate::OUTBOX);
+    let prefixed = |prefix: &[u8]| sees(prefix, &crate::prefix_end(prefix));
     match request {
         Request::Txn { txn: Txn { compares, success, failure }, .. } => {
             compares.iter().any(|c| match c {
                 crate::Compare::Exists(key)
                 | crate::Compare::Absent(key)
                 | crate::Compare::ModRevision(key, _)
-                | crate::Compare::Value(key, _) => inside(key),
+                | crate::Compare::Value(key, _) => looks(key),
             }) || success.iter().chain(failure).any(|op| match op {
-                Op::Put { key, .. } | Op::Delete { key } | Op::Get { key } => inside(key),
-                Op::DeleteRange { start, end } | Op::Range { start, end, .. } => overlaps(start, end),
+                Op::Put { key, .. } | Op::Delete { key } => inside(key),
+                Op::Get { key } => looks(key),
+                Op::DeleteRange { start, end } | Op::Range { start, end, .. } => sees(start, end),
             })
         }
-        Request::Range(range) => overlaps(&range.start, &range.end),
+        Request::Range(range) => sees(&range.start, &range.end),
         Request::List { prefix } | Request::ListPage { prefix, .. } | Request::Watch { prefix, .. } => prefixed(prefix),
         Request::LeaseGrant { .. } | Request::LeaseKeepAlive { .. } | Request::LeaseRevoke { .. } => false,
     }
@@ -278,7 +285,7 @@ mod tests {
         assert!(range(b"", b"z"));
         assert!(range(b"control/secret", b"control/secret0"));
         assert!(range(b"a", b"control/a"));
-        assert!(!range(b"a", b"control/"));
+        assert!(!range(b"b", b"control/"));
         assert!(!range(b"control0", b"d"));
         assert!(touches_control(&Request::List { prefix: b"c".to_vec() }));
         assert!(touches_control(&Request::List { prefix: vec![] }));
@@ -300,5 +307,17 @@ mod tests {
         assert!(!changes_control(&txn(range(b"iam0", b"z"))));
         assert!(!changes_control(&txn(range(b"a", b"iam/"))));
         assert!(!changes_control(&txn(Op::Get { key: b"iam/x".to_vec() })));
+    }
+
+    #[test]
+    fn audit_events_may_be_added_to_and_neither_seen_nor_removed() {
+        let txn = |op| Request::Txn { request_id: 1, txn: Txn { success: vec![op], ..Txn::default() } };
+        let key = || b"audit/outbox/x".to_vec();
+        let put = txn(Op::put(key(), vec![]));
+        assert!(!changes_control(&put) && !touches_control(&put));
+        assert!(changes_control(&txn(Op::Delete { key: key() })));
+        assert!(changes_control(&txn(Op::DeleteRange { start: b"a".to_vec(), end: b"b".to_vec() })));
+        assert!(touches_control(&txn(Op::Get { key: key() })));
+        assert!(touches_control(&Request::Watch { prefix: b"audit/".to_vec(), after: 0 }));
     }
 }

@@ -39,10 +39,13 @@ pub enum Kind {
     Snapshot = 5,
     /// Credentials and other secrets of the front door that control nodes give to data nodes.
     Keys = 6,
+    /// Audit events on their way to where they are kept.
+    Audit = 7,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] = [Kind::Raft, Kind::Meta, Kind::Item, Kind::Ping, Kind::Snapshot, Kind::Keys];
+    pub const ALL: [Kind; 7] =
+        [Kind::Raft, Kind::Meta, Kind::Item, Kind::Ping, Kind::Snapshot, Kind::Keys, Kind::Audit];
 
     pub fn from_wire(n: u32) -> Option<Kind> {
         Self::ALL.into_iter().find(|k| *k as u32 == n)

@@ -10,8 +10,11 @@ pub const OLDEST: u32 = 1;
 
 /// The newest format that this build reads.
 ///
-/// 2: a partition's command holds hybrid times as differences.
-pub const NEWEST: u32 = if cfg!(feature = "previous-format") { 1 } else { 2 };
+/// 2: a partition's command holds hybrid times as differences. 3: calls leave audit events.
+pub const NEWEST: u32 = if cfg!(feature = "previous-format") { EVENTS - 1 } else { EVENTS };
+
+/// From here on every control node keeps audit events.
+pub const EVENTS: u32 = 3;
 
 /// The active format as this node knows it: at worst an older one, which everybody reads.
 #[derive(Debug)]

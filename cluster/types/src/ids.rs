@@ -14,6 +14,8 @@ pub struct GroupId(pub u64);
 impl GroupId {
     /// The control store's own group.
     pub const META: GroupId = GroupId(1);
+    /// Audit events, on the control nodes too.
+    pub const AUDIT: GroupId = GroupId(2);
     /// Partition groups are numbered by `meta` from here on.
     pub const FIRST_PARTITION: GroupId = GroupId(1_000);
 }

@@ -6,8 +6,9 @@ use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{iam, sts};
+use crate::{cloudtrail, iam, sts};
 use anyhow::{Context, Result};
+use breakwater_audit::{AuditService, Spool, SpoolMetrics, outbox};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
@@ -19,6 +20,7 @@ use breakwater_meta::{MetaClient, MetaMachine, MetaService, Mirror, MirrorMetric
 use breakwater_net::Listener;
 use breakwater_node::{Pages, Shutdown};
 use breakwater_transport::{Kind, Transport};
+use breakwater_types::formats::{EVENTS, Formats};
 use breakwater_types::{GroupId, NodeKind, NodeName, Scope};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -83,11 +85,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let machine = Arc::new(MetaMachine::default());
     let founders: BTreeMap<u64, NodeName> =
         common.control.iter().map(|c| (raft_id_of(&c.name, 1), c.name.clone())).collect();
-    let meta_group = groups.start(GroupId::META, machine.clone(), founders).await?;
+    let meta_group = groups.start(GroupId::META, machine.clone(), founders.clone()).await?;
     pages.set_status({
         let (groups, raft_id) = (groups.clone(), member.raft_id);
         move || {
-            let mut status = dynamodb::node::status_of(&groups, |_| "meta".to_owned());
+            let name = |id| if id == GroupId::AUDIT { "audit" } else { "meta" };
+            let mut status = dynamodb::node::status_of(&groups, |id| name(id).to_owned());
             status["raft_id"] = raft_id.into();
             status
         }
@@ -110,6 +113,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         tokio::spawn(async move { join.serve(join_listener, &certificate, ended).await });
     }
 
+    let audit = AuditService::start(&transport);
+    let format = Arc::new(Formats::default());
+    let known_formats = Mirror::start(meta.clone(), formats::FORMATS.to_vec());
+    formats::follow(known_formats.clone(), format.clone());
+    let events = Mirror::start(meta.clone(), outbox::PREFIX.to_vec());
     let access_keys = Mirror::start(meta.clone(), credentials::PREFIX.to_vec());
     let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
     let start = async {
@@ -130,7 +138,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let session_keys = credentials::session_keys(&meta, Instant::now() + START_MAX).await?;
         // A control node that lags behind may have filled them: nobody may be refused, or let in, because of that.
         let now = meta.revision(Instant::now() + START_MAX).await?;
-        for mirror in [&access_keys, &identities] {
+        for mirror in [&access_keys, &identities, &known_formats] {
             let shown = mirror.wait_for(now, Instant::now() + START_MAX).await;
             anyhow::ensure!(shown, "the control store's contents didn't arrive");
         }
@@ -173,6 +181,15 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
     tokio::spawn(raise_format(meta_group.clone(), meta.clone()));
     tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
+    tokio::spawn(keep_events(audit.clone(), groups.clone(), founders, format.clone(), front.context().nodes.clone()));
+    tokio::spawn(audit.clone().empty_outbox(meta.clone(), events));
+    tokio::spawn(audit.clone().tidy(clock.clone()));
+    let control = common.control.iter().map(|c| c.name.clone()).collect();
+    let spool = {
+        let (store, transport, format) = (member.store.clone(), transport.clone(), format.clone());
+        Spool::start(store, transport, control, format)?
+    };
+    let trail = Arc::new(cloudtrail::Context { audit, clock: clock.clone() });
 
     let server = {
         let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
@@ -183,11 +200,13 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             mirrors.push(("iam", identities));
             registry.register_collector(Box::new(MirrorMetrics(mirrors)));
             registry.register_collector(Box::new(GuardMetrics(guard.clone())));
-            let door = FrontBuilder::new((*scope).clone(), keys, guard, clock, registry)
+            registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+            let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&dynamodb::SERVICE, front.context())
                 .mount(&iam::SERVICE, iam.clone())
                 .mount(&sts::SERVICE, iam)
+                .mount(&cloudtrail::SERVICE, trail)
                 .build();
             built = Some(door);
         });
@@ -205,6 +224,23 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     stop.send_replace(true);
     groups.shutdown().await;
     Ok(())
+}
+
+/// Starts this node's replica of the audit group when every node of the region knows of events, and keeps its members.
+async fn keep_events(
+    audit: Arc<AuditService>,
+    groups: Arc<Groups>,
+    founders: BTreeMap<u64, NodeName>,
+    format: Arc<Formats>,
+    nodes: Arc<Mirror>,
+) {
+    while format.active() < EVENTS {
+        tokio::time::sleep(FORMAT_EVERY / 10).await;
+    }
+    match audit.start_group(&groups, founders).await {
+        Ok(group) => members::follow(group, nodes).await,
+        Err(e) => tracing::error!(error = %e, "this node can't keep audit events"),
+    }
 }
 
 /// Where this node leads the control store, it makes the newest format active that all nodes read.

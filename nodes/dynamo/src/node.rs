@@ -3,6 +3,7 @@
 use crate::keys;
 use crate::settings::Settings;
 use anyhow::{Context, Result};
+use breakwater_audit::{Spool, SpoolMetrics};
 use breakwater_aws::{DerivedKeys, FrontBuilder, Server};
 use breakwater_consensus::{FirstId, GroupMetrics, Groups, Member};
 use breakwater_dynamodb::node::{Front, FrontSettings, Replicas};
@@ -101,7 +102,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let meta = MetaClient::new(transport.clone(), control.clone());
     let keys = Arc::new(DerivedKeys::default());
     keys::load(&*member.store, &keys);
-    tokio::spawn(keys::follow(transport.clone(), control, member.store.clone(), keys.clone()));
+    tokio::spawn(keys::follow(transport.clone(), control.clone(), member.store.clone(), keys.clone()));
 
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let rpc = Listener::bind(common.at(common.rpc_port)).await.context("rpc port")?;
@@ -137,7 +138,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     register(record, context.nodes.clone(), meta.clone()).await?;
     let (tables, nodes) = (context.tables.clone(), context.nodes.clone());
     let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone(), formats.clone());
-    let active = formats;
+    let (active, spooling) = (formats.clone(), formats);
     context.router.serve_locally(replicas.clone());
     pages.set_status(move || {
         let mut status = replicas.status();
@@ -151,6 +152,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     while !keys_of_today(&keys, &clock) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let spool = Spool::start(member.store.clone(), transport.clone(), control, spooling)?;
     let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
     let ready = pages.clone();
     let mut built = None;
@@ -159,8 +161,9 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         mirrors.push(("iam", identities));
         registry.register_collector(Box::new(MirrorMetrics(mirrors)));
         registry.register_collector(Box::new(GuardMetrics(guard.clone())));
+        registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
         built = Some(
-            FrontBuilder::new((*scope).clone(), keys, guard, clock, registry)
+            FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&breakwater_dynamodb::SERVICE, front.context())
                 .build(),

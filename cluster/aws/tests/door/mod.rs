@@ -5,7 +5,7 @@
 
 use breakwater_aws::{
     Access, Arn, AwsError, Call, FrontBuilder, Limits, Operation, Plane, Principal, Protocol, RootOnly, Route,
-    RouteBody, SecretKey, SecretKeys, Server, Service, derive_signing_key, entry,
+    RouteBody, SecretKey, SecretKeys, Server, Service, Unrecorded, derive_signing_key, entry,
 };
 use breakwater_types::{AccountId, Region, Scope, SharedClock, SystemClock};
 use bytes::Bytes;
@@ -141,7 +141,7 @@ pub async fn open_with(limits: Limits, tls: Option<Arc<rustls::ServerConfig>>) -
     let clock = SystemClock::shared();
     let mut registry = Registry::default();
     let scope = Scope::new(account.clone(), Region::new("us-east-1").unwrap());
-    let front = FrontBuilder::new(scope, keys, Arc::new(RootOnly), clock.clone(), &mut registry)
+    let front = FrontBuilder::new(scope, keys, Arc::new(RootOnly), Arc::new(Unrecorded), clock.clone(), &mut registry)
         .limits(limits)
         .ready({
             let ready = ready.clone();

@@ -6,6 +6,7 @@ use super::validate::{Constraints, own_table, table_arn, table_name};
 use crate::node::Context;
 use crate::tables::placement::{Candidate, place};
 use crate::tables::{self, Billing, NEXT_GROUP, TableRecord, TableStatus};
+use breakwater_audit::outbox;
 use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
 use breakwater_items::schema::{IndexProjection, KeyAttribute, KeySchema, KeyType, LocalIndex, TableSchema};
 use breakwater_meta::{Compare, Op, Txn};
@@ -377,16 +378,19 @@ async fn create(ctx: &Context, call: &Call, request: Request) -> Result<Value, A
             tags: request.tags.iter().flatten().map(|t| (t.key.clone(), t.value.clone())).collect::<BTreeMap<_, _>>(),
         };
         let value = table.to_stored().map_err(AwsError::internal)?;
+        let answer = json!({"TableDescription": description(&table, 0, 0)});
         let next = (first + u64::from(count)).to_string();
         let txn = Txn {
             compares: vec![Compare::Absent(key.clone()), Compare::ModRevision(NEXT_GROUP.to_vec(), revision)],
-            success: vec![Op::put(key.clone(), value), Op::put(NEXT_GROUP, next)],
+            success: [vec![Op::put(key.clone(), value), Op::put(NEXT_GROUP, next)], outbox::ops(call, &answer)?]
+                .concat(),
             failure: vec![Op::Get { key: key.clone() }],
         };
         let outcome = ctx.meta.txn(txn, deadline).await.map_err(from_meta)?;
         if outcome.succeeded {
+            outbox::committed(call);
             ctx.tables.wait_for(outcome.revision, Instant::now() + Duration::from_secs(1)).await;
-            return Ok(json!({"TableDescription": description(&table, 0, 0)}));
+            return Ok(answer);
         }
         let exists = matches!(outcome.responses.first(), Some(breakwater_meta::OpResponse::Entry(Some(_))));
         if exists {

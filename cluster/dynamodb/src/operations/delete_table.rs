@@ -5,6 +5,7 @@ use super::shapes::description;
 use super::validate::{Constraints, own_table, table_arn};
 use crate::node::Context;
 use crate::tables::{self, TableStatus};
+use breakwater_audit::outbox;
 use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
 use breakwater_meta::{Compare, Op, Txn};
 use serde::Deserialize;
@@ -66,16 +67,22 @@ impl Operation for DeleteTable {
             }
             let mut deleting = (*table).clone();
             deleting.status = TableStatus::Deleting;
+            let answer = json!({"TableDescription": description(&deleting, 0, 0)});
             let key = tables::key(&call.scope, name);
             let txn = Txn {
                 compares: vec![Compare::ModRevision(key.clone(), revision)],
-                success: vec![Op::put(key, deleting.to_stored().map_err(AwsError::internal)?)],
+                success: [
+                    vec![Op::put(key, deleting.to_stored().map_err(AwsError::internal)?)],
+                    outbox::ops(call, &answer)?,
+                ]
+                .concat(),
                 failure: vec![],
             };
             let outcome = ctx.meta.txn(txn, deadline).await.map_err(from_meta)?;
             if outcome.succeeded {
+                outbox::committed(call);
                 ctx.tables.wait_for(outcome.revision, Instant::now() + Duration::from_secs(1)).await;
-                return Ok(json!({"TableDescription": description(&deleting, 0, 0)}));
+                return Ok(answer);
             }
             if Instant::now() > deadline {
                 return Err(AwsError::unavailable("the table kept changing"));

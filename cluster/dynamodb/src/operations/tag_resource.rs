@@ -6,7 +6,7 @@ use super::validate::Constraints;
 use crate::node::Context;
 use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 pub struct TagResource;
@@ -72,7 +72,6 @@ impl Operation for TagResource {
             }
             Ok(())
         })
-        .await?;
-        Ok(json!({}))
+        .await
     }
 }

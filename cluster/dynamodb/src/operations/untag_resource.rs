@@ -5,7 +5,7 @@ use super::validate::Constraints;
 use crate::node::Context;
 use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 pub struct UntagResource;
@@ -50,7 +50,6 @@ impl Operation for UntagResource {
             table.tags.retain(|key, _| !keys.contains(key));
             Ok(())
         })
-        .await?;
-        Ok(json!({}))
+        .await
     }
 }

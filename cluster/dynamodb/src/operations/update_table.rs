@@ -6,6 +6,7 @@ use super::shapes::description;
 use super::validate::{Constraints, own_table, table_arn};
 use crate::node::Context;
 use crate::tables::{self, Billing, TableRecord, TableStatus};
+use breakwater_audit::outbox;
 use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
 use breakwater_meta::{Compare, Op, Txn};
 use serde::Deserialize;
@@ -93,7 +94,11 @@ impl Operation for UpdateTable {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = own_table(&call.scope, request.table_name.as_deref())?.to_owned();
         let now = call.clock.unix_ms();
-        let table = change_named(ctx, call, &name, || no_such_table(&name), |table| {
+        let answer = |table: &TableRecord| {
+            let (items, bytes) = ctx.stats.of(table);
+            json!({"TableDescription": description(table, items, bytes)})
+        };
+        change_named(ctx, call, &name, || no_such_table(&name), answer, |table| {
             if request.billing_mode.is_some() || request.provisioned_throughput.is_some() {
                 let mode = request.billing_mode.as_deref().unwrap_or(match table.billing {
                     Billing::OnDemand => "PAY_PER_REQUEST",
@@ -115,9 +120,7 @@ impl Operation for UpdateTable {
             }
             Ok(())
         })
-        .await?;
-        let (items, bytes) = ctx.stats.of(&table);
-        Ok(json!({"TableDescription": description(&table, items, bytes)}))
+        .await
     }
 }
 
@@ -158,16 +161,16 @@ pub fn name_of_arn<'a>(call: &Call, arn: &'a str) -> Result<&'a str, AwsError> {
         .ok_or_else(|| invalid(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}")))
 }
 
-/// Changes the table that an ARN names.
+/// Changes the table that an ARN names, and answers nothing.
 pub async fn change(
     ctx: &Context,
     call: &Call,
     arn: Option<&str>,
     edit: impl Fn(&mut TableRecord) -> Result<(), AwsError>,
-) -> Result<TableRecord, AwsError> {
+) -> Result<Value, AwsError> {
     let arn = arn.unwrap_or("");
     let name = name_of_arn(call, arn)?;
-    change_named(ctx, call, name, || no_resource(arn), edit).await
+    change_named(ctx, call, name, || no_resource(arn), |_| json!({}), edit).await
 }
 
 async fn change_named(
@@ -175,8 +178,9 @@ async fn change_named(
     call: &Call,
     name: &str,
     missing: impl Fn() -> AwsError,
+    answer: impl Fn(&TableRecord) -> Value,
     edit: impl Fn(&mut TableRecord) -> Result<(), AwsError>,
-) -> Result<TableRecord, AwsError> {
+) -> Result<Value, AwsError> {
     let deadline = Instant::now() + Duration::from_secs(8);
     loop {
         let found = ctx.table_now(&call.scope, name).await.map_err(from_meta)?;
@@ -190,16 +194,16 @@ async fn change_named(
         }
         let mut changed = (*table).clone();
         edit(&mut changed)?;
+        let answer = answer(&changed);
+        let mut success = outbox::ops(call, &answer)?;
         let key = tables::key(&call.scope, name);
-        let txn = Txn {
-            compares: vec![Compare::ModRevision(key.clone(), revision)],
-            success: vec![Op::put(key, changed.to_stored().map_err(AwsError::internal)?)],
-            failure: vec![],
-        };
+        success.push(Op::put(key.clone(), changed.to_stored().map_err(AwsError::internal)?));
+        let txn = Txn { compares: vec![Compare::ModRevision(key, revision)], success, failure: vec![] };
         let outcome = ctx.meta.txn(txn, deadline).await.map_err(from_meta)?;
         if outcome.succeeded {
+            outbox::committed(call);
             ctx.tables.wait_for(outcome.revision, Instant::now() + Duration::from_secs(1)).await;
-            return Ok(changed);
+            return Ok(answer);
         }
         if Instant::now() > deadline {
             return Err(AwsError::unavailable("the table kept changing"));

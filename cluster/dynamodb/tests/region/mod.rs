@@ -172,6 +172,7 @@ impl Region {
             received_unix_ms: self.clock.unix_ms(),
             clock: self.clock.clone(),
             span: tracing::Span::none(),
+            audit: None,
         }
     }
 

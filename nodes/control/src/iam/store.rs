@@ -1,12 +1,14 @@
 //! How IAM's operations read and change the control store: read, check, and write if nothing has changed meanwhile.
 
 use super::errors::{self, conflict};
+use breakwater_audit::outbox;
 use breakwater_aws::{AwsError, Call, SecretKeys};
 use breakwater_iam::records::{self, Kind};
 use breakwater_meta::{Compare, MetaClient, MetaError, Mirror, Op, RangeRequest, Txn};
 use breakwater_types::{AccountId, SharedClock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -97,9 +99,9 @@ impl Context {
     }
 
     /// Does what `plan` says, planning anew where somebody else was faster. Ends when this node's own guard has seen it.
-    pub async fn change<R, F>(&self, call: &Call, plan: impl FnMut() -> F) -> Result<R, AwsError>
+    pub async fn change<F>(&self, call: &Call, plan: impl FnMut() -> F) -> Result<Value, AwsError>
     where
-        F: Future<Output = Result<Change<R>, AwsError>>,
+        F: Future<Output = Result<Change<Value>, AwsError>>,
     {
         let (answer, revision) = self.commit(call, plan).await?;
         // So that the same client, asking this node, finds it in force. Others hear of it as fast as they can.
@@ -107,8 +109,26 @@ impl Context {
         Ok(answer)
     }
 
-    /// The same for what no guard looks at.
-    pub async fn commit<R, F>(&self, call: &Call, mut plan: impl FnMut() -> F) -> Result<(R, u64), AwsError>
+    /// The same for what no guard looks at. The call's event is committed with it.
+    pub async fn commit<F>(&self, call: &Call, mut plan: impl FnMut() -> F) -> Result<(Value, u64), AwsError>
+    where
+        F: Future<Output = Result<Change<Value>, AwsError>>,
+    {
+        let with_event = || {
+            let planned = plan();
+            async move {
+                let mut change = planned.await?;
+                change.ops.extend(outbox::ops(call, &change.answer)?);
+                Ok(change)
+            }
+        };
+        let done = self.note(call, with_event).await?;
+        outbox::committed(call);
+        Ok(done)
+    }
+
+    /// A change that isn't what the call asks for: a code that counts once.
+    pub async fn note<R, F>(&self, call: &Call, mut plan: impl FnMut() -> F) -> Result<(R, u64), AwsError>
     where
         F: Future<Output = Result<Change<R>, AwsError>>,
     {

@@ -52,29 +52,29 @@ impl Operation for CreateVirtualMfaDevice {
             tags,
         };
         let serial = device::arn(account, &device);
-        ctx.change(call, || async {
-            let key = records::key(account, Kind::Mfa, name);
-            if ctx.find::<MfaDevice>(call, key.clone()).await?.is_some() {
-                return Err(AwsError::new(
-                    "EntityAlreadyExists",
-                    409,
-                    "MFADevice entity at the same path and name already exists.",
-                ));
-            }
-            let seed = put(device::seed_key(account, name), &Seed::new(&bytes))?;
-            let ops = vec![put(key.clone(), &device)?, seed];
-            Ok(Change { compares: vec![Compare::Absent(key)], ops, answer: () })
-        })
-        .await?;
-        let picture = picture::qr_png(&Zeroizing::new(picture::address(name, account.as_str(), &text)))?;
-        let mut shape = json!({
-            "SerialNumber": serial,
-            "Base32StringSeed": BASE64.encode(text.as_bytes()),
-            "QRCodePNG": BASE64.encode(&picture),
-        });
+        let mut shape = json!({"SerialNumber": serial});
         if !device.tags.is_empty() {
             shape["Tags"] = shapes::tags(&device.tags);
         }
-        Ok(json!({"VirtualMFADevice": shape}))
+        let mut answer = ctx
+            .change(call, || async {
+                let key = records::key(account, Kind::Mfa, name);
+                if ctx.find::<MfaDevice>(call, key.clone()).await?.is_some() {
+                    return Err(AwsError::new(
+                        "EntityAlreadyExists",
+                        409,
+                        "MFADevice entity at the same path and name already exists.",
+                    ));
+                }
+                let seed = put(device::seed_key(account, name), &Seed::new(&bytes))?;
+                let ops = vec![put(key.clone(), &device)?, seed];
+                Ok(Change { compares: vec![Compare::Absent(key)], ops, answer: json!({"VirtualMFADevice": shape}) })
+            })
+            .await?;
+        let picture = picture::qr_png(&Zeroizing::new(picture::address(name, account.as_str(), &text)))?;
+        let shape = &mut answer["VirtualMFADevice"];
+        shape["Base32StringSeed"] = BASE64.encode(text.as_bytes()).into();
+        shape["QRCodePNG"] = BASE64.encode(&picture).into();
+        Ok(answer)
     }
 }

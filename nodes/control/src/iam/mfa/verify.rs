@@ -41,7 +41,7 @@ pub async fn verify(
     };
     let Identity::User(user) = &call.principal.identity else { return Err(unknown()) };
     let (right, _) = ctx
-        .commit(call, || async {
+        .note(call, || async {
             let device = device_of(ctx, call, user, serial).await.map_err(|e| match &*e.code {
                 "NoSuchEntity" => unknown(),
                 _ => e,

@@ -1,0 +1,43 @@
+//! Where audit events are kept: a Raft group among the control nodes, and the ways that events take to it.
+//!
+//! A change of the control plane puts its event into the control store's outbox, in the same transaction ([`outbox`]);
+//! the event of any other management call is written to its node's own disk ([`Spool`]) before the call is answered.
+//! From both, events move to the group as soon as it can be reached. An event's key is its own, so that one that is
+//! sent twice is kept once.
+//!
+//! This crate must not: know what a record says, but for what it is looked up by.
+//!
+//! Invariants: an event leaves the outbox or a spool only when a quorum of the group has it; a spool is bounded, and who
+//! finds it full waits, then is told to try again.
+
+mod courier;
+mod lookup;
+mod machine;
+pub mod outbox;
+mod service;
+mod spool;
+
+pub use lookup::{Attribute, Lookup, Page, RETENTION_MS};
+pub use machine::AuditMachine;
+pub use service::AuditService;
+pub use spool::{Spool, SpoolMetrics};
+
+use breakwater_aws::Event;
+
+/// Events of one message and one log entry at most.
+const EVENTS_MAX: usize = 256;
+const BYTES_MAX: usize = 1 << 20;
+
+/// Of a list of events, what fits into one message: one at least.
+fn some_of<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<Event> {
+    let mut bytes = 0;
+    let mut some = Vec::new();
+    for event in events.take(EVENTS_MAX) {
+        bytes += event.record.len();
+        if bytes > BYTES_MAX && !some.is_empty() {
+            break;
+        }
+        some.push(event.clone());
+    }
+    some
+}

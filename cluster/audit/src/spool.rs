@@ -1,0 +1,228 @@
+//! A node's events on its own disk, until the group has them.
+//!
+//! In the node's sealed store under group number 0, which is no group's: `0 (8) | "audit/spool/" | number (8)`.
+
+use crate::courier::Courier;
+use crate::some_of;
+use breakwater_aws::{AwsError, Event, Recorder};
+use breakwater_meta::records::{from_stored, to_stored};
+use breakwater_storage::{Batch, Direction, Engine, KeyRange, StorageError};
+use breakwater_transport::Transport;
+use breakwater_types::NodeName;
+use breakwater_types::formats::{EVENTS, Formats};
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+const PREFIX: &[u8] = b"\0\0\0\0\0\0\0\0audit/spool/";
+/// What a spool holds at most, in units of 1,024 bytes.
+const ROOM: usize = 64 * 1024;
+const QUEUED_MAX: usize = 1_024;
+/// Calls whose events share a sync.
+const TOGETHER_MAX: usize = 256;
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+struct Waiting {
+    events: Vec<Event>,
+    kept: oneshot::Sender<Result<(), String>>,
+}
+
+struct Spooled {
+    number: u64,
+    event: Event,
+}
+
+struct Shared {
+    store: Arc<dyn Engine>,
+    room: Semaphore,
+    queue: Mutex<VecDeque<Spooled>>,
+    more: Notify,
+}
+
+pub struct Spool {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Waiting>,
+    formats: Arc<Formats>,
+}
+
+fn units(event: &Event) -> u32 {
+    1 + u32::try_from(event.record.len() / 1_024).unwrap_or(u32::MAX - 1)
+}
+
+fn key(number: u64) -> Vec<u8> {
+    [PREFIX, &number.to_be_bytes()].concat()
+}
+
+fn corrupt(what: &str) -> StorageError {
+    StorageError::Corrupt { place: "audit spool".to_owned(), what: what.to_owned() }
+}
+
+/// What was on its way when the node ended.
+fn load(store: &dyn Engine) -> Result<VecDeque<Spooled>, StorageError> {
+    let mut all = VecDeque::new();
+    for found in store.scan(KeyRange::prefix(PREFIX), Direction::Forward)? {
+        let (stored, value) = found?;
+        let number = <[u8; 8]>::try_from(&stored[PREFIX.len()..]).map_err(|_| corrupt("a key can't be read"))?;
+        let event = from_stored(&value).map_err(|e| corrupt(&e))?;
+        all.push_back(Spooled { number: u64::from_be_bytes(number), event });
+    }
+    Ok(all)
+}
+
+impl Spool {
+    /// Sends what it holds to the audit group's leader among `control`, from now on.
+    pub fn start(
+        store: Arc<dyn Engine>,
+        transport: Arc<Transport>,
+        control: Vec<NodeName>,
+        formats: Arc<Formats>,
+    ) -> Result<Arc<Spool>, StorageError> {
+        let queue = load(&*store)?;
+        let next = queue.back().map_or(0, |last| last.number + 1);
+        let room = Semaphore::new(ROOM);
+        for spooled in &queue {
+            room.forget_permits(units(&spooled.event) as usize);
+        }
+        let shared = Arc::new(Shared { store, room, queue: Mutex::new(queue), more: Notify::new() });
+        let (sender, receiver) = mpsc::channel(QUEUED_MAX);
+        tokio::spawn(write(shared.clone(), receiver, next));
+        let courier = Courier { transport, nodes: control, leader: None, next: 0 };
+        tokio::spawn(send(shared.clone(), courier));
+        Ok(Arc::new(Spool { shared, queue: sender, formats }))
+    }
+
+    async fn keep(&self, events: Vec<Event>) -> Result<(), AwsError> {
+        let needed = events.iter().map(units).sum();
+        let stopped = || AwsError::internal("the audit spool has stopped");
+        let permits = self.shared.room.acquire_many(needed).await.map_err(|_| stopped())?;
+        let place = self.queue.reserve().await.map_err(|_| stopped())?;
+        let (kept, answer) = oneshot::channel();
+        // From here on the room is taken until the group has them; the writer gives it back where it fails.
+        permits.forget();
+        place.send(Waiting { events, kept });
+        answer.await.map_err(|_| stopped())?.map_err(AwsError::internal)
+    }
+}
+
+impl Recorder for Spool {
+    fn is_active(&self) -> bool {
+        self.formats.active() >= EVENTS
+    }
+
+    fn record<'a>(
+        &'a self,
+        events: Vec<Event>,
+        deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = Result<(), AwsError>> + Send + 'a>> {
+        Box::pin(async move {
+            match tokio::time::timeout_at(deadline, self.keep(events)).await {
+                Ok(kept) => kept,
+                Err(_) => Err(AwsError::throttling().with_cause("no room for audit events")),
+            }
+        })
+    }
+}
+
+/// Writes what comes together with one sync.
+async fn write(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Waiting>, mut next: u64) {
+    let mut together = Vec::new();
+    while waiting.recv_many(&mut together, TOGETHER_MAX).await > 0 {
+        let mut batch = Batch::new();
+        let mut spooled = Vec::new();
+        let mut answers = Vec::new();
+        let mut unreadable = None;
+        for Waiting { events, kept } in together.drain(..) {
+            answers.push(kept);
+            for event in events {
+                match to_stored(&event) {
+                    Ok(value) => batch.put(key(next), value),
+                    Err(e) => unreadable = Some(e),
+                }
+                spooled.push(Spooled { number: next, event });
+                next += 1;
+            }
+        }
+        let store = shared.store.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            store.write(&batch)?;
+            store.sync()
+        });
+        let written = match (written.await, unreadable) {
+            (Ok(Ok(())), None) => Ok(()),
+            (Ok(Ok(())), Some(e)) => Err(e),
+            (Ok(Err(e)), _) => Err(e.to_string()),
+            (Err(e), _) => Err(e.to_string()),
+        };
+        match &written {
+            Ok(()) => {
+                shared.queue.lock().extend(spooled);
+                shared.more.notify_one();
+            }
+            Err(e) => {
+                tracing::error!(error = e, "audit events can't be written to this node's disk");
+                shared.room.add_permits(spooled.iter().map(|s| units(&s.event) as usize).sum());
+            }
+        }
+        for answer in answers {
+            // Who waited may have given up.
+            let _ = answer.send(written.clone());
+        }
+    }
+}
+
+/// Brings what there is to the group, oldest first.
+async fn send(shared: Arc<Shared>, mut courier: Courier) {
+    let mut pause = PAUSE_MIN;
+    loop {
+        let some = some_of(shared.queue.lock().iter().map(|spooled| &spooled.event));
+        if some.is_empty() {
+            shared.more.notified().await;
+            continue;
+        }
+        if let Err(why) = courier.bring(&some).await {
+            tracing::debug!(why, "audit events stay on this node for now");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            continue;
+        }
+        pause = PAUSE_MIN;
+        let mut batch = Batch::new();
+        {
+            let mut queue = shared.queue.lock();
+            for spooled in queue.drain(..some.len()) {
+                shared.room.add_permits(units(&spooled.event) as usize);
+                batch.delete(key(spooled.number));
+            }
+        }
+        // Where it fails, they are sent once more after the next start, and are kept once.
+        if let Err(e) = shared.store.write(&batch) {
+            tracing::warn!(error = %e, "audit events that were sent stay on this node's disk");
+        }
+    }
+}
+
+/// How much waits on this node.
+pub struct SpoolMetrics(pub Arc<Spool>);
+
+impl std::fmt::Debug for SpoolMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SpoolMetrics")
+    }
+}
+
+impl Collector for SpoolMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let waiting = ConstGauge::new(self.0.shared.queue.lock().len() as f64);
+        let help = "Audit events on this node that the audit group doesn't have yet";
+        waiting.encode(encoder.encode_descriptor("audit_spool_events", help, None, waiting.metric_type())?)
+    }
+}

@@ -1,0 +1,412 @@
+//! What is left of every management call: an event with CloudTrail's fields, done or denied.
+//!
+//! A call that changes the control plane writes its event in the same transaction ([`Call::event`], then
+//! [`Pending::is_written`]); of all others the front door hands it to the [`Recorder`] before it answers. An event's id
+//! is the call's own, so that the event of a transaction whose outcome nobody knew, and that of the error which was
+//! answered, are one: the one that tells of success counts.
+
+use crate::arn::Arn;
+use crate::call::{Call, Identity};
+use crate::error::AwsError;
+use breakwater_types::AccountId;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
+
+/// Of CloudTrail's records.
+const EVENT_VERSION: &str = "1.11";
+/// Of request parameters, and of response elements; more is left out, as AWS does.
+const ELEMENTS_BYTES_MAX: usize = 100 * 1024;
+/// Of an error's message, and of a client's name for itself.
+const TEXT_CHARACTERS_MAX: usize = 1_024;
+/// Resources of one call that are told.
+const RESOURCES_MAX: usize = 20;
+
+/// Members that hold secrets, wherever they stand: they are left out. Compared without case.
+pub const SECRETS: &[&str] = &[
+    "AuthenticationCode1",
+    "AuthenticationCode2",
+    "Base32StringSeed",
+    "CertificateBody",
+    "ClientSecret",
+    "NewPassword",
+    "OldPassword",
+    "Password",
+    "PrivateKey",
+    "QRCodePNG",
+    "SAMLAssertion",
+    "SecretAccessKey",
+    "SecretBinary",
+    "SecretString",
+    "ServicePassword",
+    "ServiceSpecificCredentialSecret",
+    "SessionToken",
+    "TokenCode",
+    "WebIdentityToken",
+];
+
+/// An event as it is stored and sent: what it is found by, and CloudTrail's record. It may grow at its end only, behind
+/// a new format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// In whose trail it stands.
+    pub account: AccountId,
+    pub unix_ms: i64,
+    pub id: u128,
+    /// Whether the call succeeded.
+    pub done: bool,
+    pub access_key_id: String,
+    pub user_name: String,
+    /// ARNs of what the call was about.
+    pub resources: Vec<String>,
+    /// CloudTrail's record, as JSON.
+    pub record: String,
+}
+
+/// Keeps events. Nothing is answered before it has them durably.
+pub trait Recorder: Send + Sync + 'static {
+    /// False while the region still has nodes of a format without events.
+    fn is_active(&self) -> bool;
+
+    fn record<'a>(
+        &'a self,
+        events: Vec<Event>,
+        deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = Result<(), AwsError>> + Send + 'a>>;
+}
+
+/// Keeps nothing: for tests of what isn't about events.
+#[derive(Debug, Default)]
+pub struct Unrecorded;
+
+impl Recorder for Unrecorded {
+    fn is_active(&self) -> bool {
+        false
+    }
+    fn record<'a>(
+        &'a self,
+        _events: Vec<Event>,
+        _deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = Result<(), AwsError>> + Send + 'a>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    pub version: String,
+    pub cipher: String,
+}
+
+/// What is known of a call's event before its outcome.
+#[derive(Debug)]
+pub struct Pending {
+    pub id: u128,
+    pub service: &'static str,
+    pub operation: &'static str,
+    pub read_only: bool,
+    /// Codes of errors end with "Exception" in events, also where the protocol leaves it out.
+    pub query: bool,
+    pub region: String,
+    /// The caller's unique id, as `AIDA…`.
+    pub principal_id: String,
+    pub host: Option<String>,
+    pub tls: Option<Tls>,
+    /// The request's body, as JSON.
+    pub request: Value,
+    pub resources: Mutex<Vec<String>>,
+    pub written: AtomicBool,
+}
+
+impl Pending {
+    /// The event was committed together with what the call changed.
+    pub fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+
+    pub fn set_written(&self) {
+        self.written.store(true, Ordering::Release);
+    }
+
+    pub fn concerns(&self, resource: &Arn) {
+        let mut resources = self.resources.lock();
+        if resource.as_str() != "*"
+            && resources.len() < RESOURCES_MAX
+            && !resources.iter().any(|r| r == resource.as_str())
+        {
+            resources.push(resource.as_str().to_owned());
+        }
+    }
+}
+
+/// With CloudTrail's spelling of members, and without secrets.
+fn told(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().filter(|(name, _)| !SECRETS.iter().any(|s| s.eq_ignore_ascii_case(name)));
+            Value::Object(members.map(|(name, value)| (lower_first(name), told(value))).collect())
+        }
+        Value::Array(all) => Value::Array(all.iter().map(told).collect()),
+        other => other.clone(),
+    }
+}
+
+fn lower_first(name: &str) -> String {
+    let mut signs = name.chars();
+    match signs.next() {
+        Some(first) => first.to_lowercase().chain(signs).collect(),
+        None => String::new(),
+    }
+}
+
+/// Null where there is nothing to tell.
+fn elements(value: &Value) -> Value {
+    let told = told(value);
+    match &told {
+        Value::Object(members) if members.is_empty() => return Value::Null,
+        Value::Null => return Value::Null,
+        _ => {}
+    }
+    let size = told.to_string().len();
+    if size > ELEMENTS_BYTES_MAX {
+        return json!({"omitted": true, "originalSize": size, "reason": "SIZE_LIMIT_EXCEEDED"});
+    }
+    told
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(TEXT_CHARACTERS_MAX).collect()
+}
+
+pub fn rfc3339(unix_s: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).unwrap_or_default()
+}
+
+fn error_code(pending: &Pending, e: &AwsError) -> String {
+    match &*e.code {
+        "AccessDenied" | "AccessDeniedException" => "AccessDenied".to_owned(),
+        code if pending.query && !code.ends_with("Exception") && !code.ends_with("Error") => format!("{code}Exception"),
+        code => code.to_owned(),
+    }
+}
+
+impl Call {
+    /// What a call that changes something writes together with the change: none where there are no events yet.
+    pub fn event(&self, response: &Value) -> Option<Event> {
+        self.events(Ok(response)).into_iter().next()
+    }
+
+    /// The caller's event; and that of the account whose resource was used, if it is another one's.
+    pub fn events(&self, outcome: Result<&Value, &AwsError>) -> Vec<Event> {
+        let Some(pending) = &self.audit else { return Vec::new() };
+        let resources = pending.resources.lock().clone();
+        let own = &self.principal.account;
+        let mut record = self.record(pending, outcome, &resources);
+        let event = |account: &AccountId, id: u128, record: &Map<String, Value>| Event {
+            account: account.clone(),
+            unix_ms: self.received_unix_ms,
+            id,
+            done: outcome.is_ok(),
+            access_key_id: self.principal.access_key_id.clone(),
+            user_name: self.user_name(),
+            resources: resources.clone(),
+            record: Value::Object(record.clone()).to_string(),
+        };
+        let other =
+            resources.iter().filter_map(|arn| arn.split(':').nth(4)).find(|a| !a.is_empty() && *a != own.as_str());
+        let other = other.filter(|_| outcome.is_ok()).and_then(|account| AccountId::new(account).ok());
+        let Some(other) = other else {
+            record.insert("eventID".to_owned(), uuid(pending.id).into());
+            record.insert("recipientAccountId".to_owned(), own.to_string().into());
+            return vec![event(own, pending.id, &record)];
+        };
+        record.insert("sharedEventID".to_owned(), uuid(pending.id ^ 2).into());
+        [(own, pending.id), (&other, pending.id ^ 1)]
+            .map(|(account, id)| {
+                record.insert("eventID".to_owned(), uuid(id).into());
+                record.insert("recipientAccountId".to_owned(), account.to_string().into());
+                event(account, id, &record)
+            })
+            .into()
+    }
+
+    fn record(
+        &self,
+        pending: &Pending,
+        outcome: Result<&Value, &AwsError>,
+        resources: &[String],
+    ) -> Map<String, Value> {
+        let agent = self.user_agent.as_ref().map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
+        let mut record = Map::new();
+        let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);
+        set("eventVersion", EVENT_VERSION.into());
+        set("userIdentity", self.user_identity(pending));
+        set("eventTime", rfc3339(self.received_unix_ms.div_euclid(1_000)).into());
+        set("eventSource", format!("{}.amazonaws.com", pending.service).into());
+        set("eventName", pending.operation.into());
+        set("awsRegion", pending.region.as_str().into());
+        set("sourceIPAddress", self.source.ip().to_canonical().to_string().into());
+        set("userAgent", agent.map_or(Value::Null, |agent| shortened(&agent).into()));
+        if let Err(e) = outcome {
+            set("errorCode", error_code(pending, e).into());
+            if !e.message.is_empty() {
+                set("errorMessage", shortened(&e.message).into());
+            }
+        }
+        set("requestParameters", elements(&pending.request));
+        // What was only read isn't told.
+        let response = outcome.ok().filter(|_| !pending.read_only).map_or(Value::Null, elements);
+        set("responseElements", response);
+        set("requestID", self.request_id.as_str().into());
+        set("readOnly", pending.read_only.into());
+        let known: Vec<Value> = resources
+            .iter()
+            .filter_map(|arn| {
+                let account = arn.split(':').nth(4).filter(|account| !account.is_empty())?;
+                Some(json!({"accountId": account, "type": resource_of(arn)?.0, "ARN": arn}))
+            })
+            .collect();
+        if !known.is_empty() {
+            set("resources", known.into());
+        }
+        set("eventType", "AwsApiCall".into());
+        set("managementEvent", true.into());
+        set("eventCategory", "Management".into());
+        if let Some(tls) = &pending.tls {
+            let mut details = json!({"tlsVersion": tls.version, "cipherSuite": tls.cipher});
+            if let Some(host) = &pending.host {
+                details["clientProvidedHostHeader"] = shortened(host).into();
+            }
+            set("tlsDetails", details);
+        }
+        record
+    }
+
+    fn user_name(&self) -> String {
+        match (&self.principal.identity, self.principal.session.as_deref()) {
+            (Identity::Root, _) => "root".to_owned(),
+            (Identity::User(name), _) => name.clone(),
+            // As LookupEvents has it: the session's name.
+            (Identity::Role(_), Some(session)) => session.arn.rsplit('/').next().unwrap_or_default().to_owned(),
+            (Identity::Role(name), None) => name.clone(),
+        }
+    }
+
+    fn user_identity(&self, pending: &Pending) -> Value {
+        let principal = &self.principal;
+        let mut who = json!({
+            "type": match &principal.identity {
+                Identity::Root => "Root",
+                Identity::User(_) => "IAMUser",
+                Identity::Role(_) => "AssumedRole",
+            },
+            "principalId": pending.principal_id,
+            "arn": principal.arn,
+            "accountId": principal.account,
+            "accessKeyId": principal.access_key_id,
+        });
+        if let Identity::User(name) = &principal.identity {
+            who["userName"] = name.as_str().into();
+        }
+        let Some(session) = &principal.session else { return who };
+        let mut context = json!({
+            "attributes": {
+                "creationDate": rfc3339(session.issued_unix_s),
+                "mfaAuthenticated": session.mfa_unix_s.is_some().to_string(),
+            }
+        });
+        if let Some((role, arn)) = &session.role {
+            context["sessionIssuer"] = json!({
+                "type": "Role",
+                "principalId": session.user_id.split(':').next().unwrap_or_default(),
+                "arn": arn,
+                "accountId": principal.account,
+                "userName": role,
+            });
+        }
+        if let Some(source) = &session.source_identity {
+            context["sourceIdentity"] = source.as_str().into();
+        }
+        who["sessionContext"] = context;
+        who
+    }
+}
+
+/// As UUIDs are written.
+pub fn uuid(id: u128) -> String {
+    let hex = format!("{id:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// A random id, of version 4.
+pub fn new_id() -> u128 {
+    let random: u128 = rand::random();
+    random & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62)
+}
+
+/// What CloudTrail calls its type, and its name, of a resource with this ARN.
+pub fn resource_of(arn: &str) -> Option<(&'static str, &str)> {
+    let mut parts = arn.splitn(6, ':');
+    let (service, resource) = (parts.nth(2)?, parts.nth(2)?);
+    let (kind, name) = resource.split_once('/')?;
+    let last = name.rsplit('/').next().filter(|name| !name.is_empty() && *name != "*")?;
+    Some(match (service, kind) {
+        ("dynamodb", "table") => ("AWS::DynamoDB::Table", name.split('/').next()?),
+        ("iam", "user") => ("AWS::IAM::User", last),
+        ("iam", "group") => ("AWS::IAM::Group", last),
+        ("iam", "role") => ("AWS::IAM::Role", last),
+        ("iam", "policy") => ("AWS::IAM::Policy", last),
+        ("iam", "mfa") => ("AWS::IAM::VirtualMFADevice", last),
+        ("cloudtrail", "trail") => ("AWS::CloudTrail::Trail", last),
+        _ => return None,
+    })
+}
+
+/// Set once, when the handshake is over.
+pub type TlsCell = OnceLock<Tls>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_out_wherever_they_stand() {
+        let request =
+            json!({"UserName": "ann", "Password": "x", "Nested": [{"SecretAccessKey": "y", "qRCodePng": "z"}]});
+        assert_eq!(told(&request), json!({"userName": "ann", "nested": [{}]}));
+    }
+
+    #[test]
+    fn what_is_too_long_is_left_out_and_what_is_empty_is_null() {
+        assert_eq!(elements(&json!({})), Value::Null);
+        assert_eq!(elements(&json!({"Password": "x"})), Value::Null);
+        let long = elements(&json!({"PolicyDocument": "x".repeat(ELEMENTS_BYTES_MAX)}));
+        assert_eq!(long["omitted"], true);
+    }
+
+    #[test]
+    fn ids_are_uuids_of_version_4() {
+        let id = uuid(new_id());
+        assert_eq!((id.len(), &id[14..15]), (36, "4"));
+        assert!(["8", "9", "a", "b"].contains(&&id[19..20]), "{id}");
+        assert_ne!(new_id(), new_id());
+    }
+
+    #[test]
+    fn resources_have_types_and_names() {
+        assert_eq!(resource_of("arn:aws:iam::1:user/a/b/ann"), Some(("AWS::IAM::User", "ann")));
+        let index = "arn:aws:dynamodb:us-east-1:1:table/t/index/i";
+        assert_eq!(resource_of(index), Some(("AWS::DynamoDB::Table", "t")));
+        assert_eq!(resource_of("*"), None);
+        assert_eq!(resource_of("arn:aws:iam::1:root"), None);
+    }
+}
