@@ -735,6 +735,11 @@ def test_policies_hold_while_every_control_node_is_down(own_region):
 # What AWS answers without a permission.
 OPEN = {"sts": {"GetCallerIdentity", "GetSessionToken"}}
 UNKNOWN = {"InvalidAction", "UnknownOperationException"}
+# The calls that are no management calls.
+DATA = {
+    "BatchExecuteStatement", "BatchGetItem", "BatchWriteItem", "DeleteItem", "ExecuteStatement", "ExecuteTransaction",
+    "GetItem", "PutItem", "Query", "Scan", "TransactGetItems", "TransactWriteItems", "UpdateItem",
+}
 TRUST = policy(trust("111122223333"))
 
 
@@ -766,9 +771,9 @@ def sample(shape, table, at=""):
     return {"boolean": True, "blob": b"x", "timestamp": 0}[shape.type_name]
 
 
-def test_no_operation_is_reached_without_a_policy(iam, table, person):
+def test_no_operation_is_reached_without_a_policy_and_each_refusal_leaves_an_event(iam, session, table, person):
     denied, reached = {}, []
-    for service in ("dynamodb", "iam", "sts"):
+    for service in ("dynamodb", "iam", "sts", "cloudtrail"):
         client = person.client(service)
         model = client.meta.service_model
         settles(person.client("sts").get_caller_identity, "OK")
@@ -796,4 +801,70 @@ def test_no_operation_is_reached_without_a_policy(iam, table, person):
             else:
                 reached.append((service, operation, got))
     assert not reached
-    assert {service: len(operations) for service, operations in denied.items()} == {"dynamodb": 18, "iam": 81, "sts": 1}
+    assert {service: len(operations) for service, operations in denied.items()} == {
+        "dynamodb": 18, "iam": 91, "sts": 1, "cloudtrail": 1}
+    management = {(s, o) for s, operations in denied.items() for o in operations if not (s == "dynamodb" and o in DATA)}
+    management |= {("sts", operation) for operation in OPEN["sts"]}
+    pages = session.client("cloudtrail").get_paginator("lookup_events")
+    attribute = {"AttributeKey": "Username", "AttributeValue": person.name}
+
+    def told():
+        found = [json.loads(e["CloudTrailEvent"]) for e in
+                 pages.paginate(LookupAttributes=[attribute]).search("Events")]
+        return [(r["eventSource"].split(".")[0], r["eventName"], r.get("errorCode")) for r in found]
+
+    events = until(told, lambda events: {(s, o) for s, o, _ in events} >= management)
+    for service, operation, error in events:
+        assert (service, operation) in management
+        is_open = operation in OPEN.get(service, ())
+        assert error in ({None, "InvalidClientTokenIdException"} if is_open else {"AccessDenied"}), (operation, error)
+
+
+def test_instance_profiles_hold_one_role_that_may_be_passed_on(iam, session):
+    profile, role, other = name("profile"), name("role"), name("role")
+    trust = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}})
+    for each in (role, other):
+        iam.create_role(RoleName=each, Path="/hosts/", AssumeRolePolicyDocument=trust)
+    made = iam.create_instance_profile(InstanceProfileName=profile, Path="/web/", Tags=[{"Key": "a", "Value": "1"}])
+    made = made["InstanceProfile"]
+    assert made["Arn"].endswith(f":instance-profile/web/{profile}") and made["InstanceProfileId"].startswith("AIPA")
+    assert made["Roles"] == [] and made["Tags"] == [{"Key": "a", "Value": "1"}]
+    assert outcome(iam.create_instance_profile, InstanceProfileName=profile) == "EntityAlreadyExists"
+    add = {"InstanceProfileName": profile, "RoleName": role}
+    assert outcome(iam.add_role_to_instance_profile, **add | {"RoleName": "nobody"}) == "NoSuchEntity"
+    # Whoever adds a role needs leave to pass it on.
+    adder = Person(iam, session)
+    rights = [allow("iam:AddRoleToInstanceProfile", "*")]
+    iam.put_user_policy(UserName=adder.name, PolicyName="add", PolicyDocument=policy(*rights))
+    mine = adder.client("iam")
+    settles(mine.add_role_to_instance_profile, "AccessDenied", **add)
+    with pytest.raises(ClientError) as refused:
+        mine.add_role_to_instance_profile(**add)
+    assert "iam:PassRole on resource: arn:aws:iam::111122223333:role/hosts/" + role in error_of(refused)[1]
+    rights.append(allow("iam:PassRole", f"arn:aws:iam::*:role/hosts/{role}"))
+    iam.put_user_policy(UserName=adder.name, PolicyName="add", PolicyDocument=policy(*rights))
+    # The first that may adds it; there is room for one.
+    settles(mine.add_role_to_instance_profile, "LimitExceeded", **add)
+    assert outcome(mine.add_role_to_instance_profile, **add | {"RoleName": other}) == "AccessDenied"
+    assert outcome(iam.add_role_to_instance_profile, **add | {"RoleName": other}) == "LimitExceeded"
+    got = iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]
+    assert [r["RoleName"] for r in got["Roles"]] == [role] and got["Roles"][0]["AssumeRolePolicyDocument"]
+    of_role = iam.list_instance_profiles_for_role(RoleName=role)["InstanceProfiles"]
+    assert [p["InstanceProfileName"] for p in of_role] == [profile]
+    assert iam.list_instance_profiles_for_role(RoleName=other)["InstanceProfiles"] == []
+    listed = iam.list_instance_profiles(PathPrefix="/web/")["InstanceProfiles"]
+    assert profile in [p["InstanceProfileName"] for p in listed]
+    iam.tag_instance_profile(InstanceProfileName=profile, Tags=[{"Key": "b", "Value": "2"}])
+    iam.untag_instance_profile(InstanceProfileName=profile, TagKeys=["a"])
+    assert iam.list_instance_profile_tags(InstanceProfileName=profile)["Tags"] == [{"Key": "b", "Value": "2"}]
+    for delete in (lambda: iam.delete_role(RoleName=role), lambda: iam.delete_instance_profile(InstanceProfileName=profile)):
+        with pytest.raises(ClientError) as refused:
+            delete()
+        assert error_of(refused)[0] == "DeleteConflict"
+    assert outcome(iam.remove_role_from_instance_profile, **add | {"RoleName": other}) == "NoSuchEntity"
+    iam.remove_role_from_instance_profile(**add)
+    for each in (role, other):
+        iam.delete_role(RoleName=each)
+    iam.delete_instance_profile(InstanceProfileName=profile)
+    adder.remove()
+    assert outcome(iam.get_instance_profile, InstanceProfileName=profile) == "NoSuchEntity"

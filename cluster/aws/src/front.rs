@@ -58,6 +58,35 @@ pub trait Route: Send + Sync + 'static {
 /// The service and operation that a request names, and the form it came as.
 type Asked<'a> = (&'a Arc<dyn Mounted>, usize, Option<Form>);
 
+/// Whose caller hung up leaves an event too.
+struct Unanswered<'a> {
+    recorder: &'a Arc<dyn Recorder>,
+    call: &'a Call,
+    armed: bool,
+}
+
+impl Unanswered<'_> {
+    fn disarm(&mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.armed || self.call.audit.as_ref().is_none_or(|pending| pending.is_written()) {
+            return;
+        }
+        // What it has done by then, if anything, tells of itself under the same id.
+        let events = self.call.events(Err(&AwsError::internal("the caller hung up")));
+        let recorder = self.recorder.clone();
+        tokio::spawn(async move {
+            if let Err(e) = recorder.record(events, Instant::now() + RECORDING).await {
+                tracing::warn!(error = %e, "the event of a call without an answer is lost");
+            }
+        });
+    }
+}
+
 type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Everything that a front is made of.
@@ -375,6 +404,7 @@ impl Front {
             span,
             audit,
         };
+        let mut unanswered = Unanswered { recorder: &self.recorder, call: &call, armed: true };
         let invoked = mount.invoke(index, &call, body, &*self.authorizer).instrument(call.span.clone());
         // Caught here and not only above, so that the operation's metrics count it.
         let caught = tokio::time::timeout_at(call.deadline, AssertUnwindSafe(invoked).catch_unwind()).await;
@@ -384,6 +414,7 @@ impl Front {
             Err(_) => Err(AwsError::internal("the deadline passed")),
         };
         let result = self.recorded(&call, result).await;
+        unanswered.disarm();
         metrics.answered(result.as_ref().err().map(|e| &e.code), begun.elapsed().as_secs_f64());
         let result = result.and_then(|json| match names.protocol {
             Protocol::Query => {

@@ -76,6 +76,11 @@ pub trait Operation: 'static {
         Vec::new()
     }
 
+    /// What else the caller must be allowed to do, and on what, as `iam:PassRole` on the role that is handed on.
+    fn further_grants(_ctx: &Self::Context, _call: &Call, _request: &Self::Request) -> Vec<(&'static str, Arn)> {
+        Vec::new()
+    }
+
     /// The policy of the resource itself, where the service has such.
     fn resource_policy(_ctx: &Self::Context, _call: &Call, _request: &Self::Request) -> Option<ResourcePolicy> {
         None
@@ -162,6 +167,10 @@ fn invoke<'a, O: Operation>(
             for action in O::further_actions(&request) {
                 authorizer.authorize(call, action, &resource, &about)?;
             }
+        }
+        for (action, resource) in O::further_grants(ctx, call, &request) {
+            let about = About { conditions: &|keys| O::conditions(ctx, call, &request, keys), policy: None };
+            authorizer.authorize(call, action, &resource, &about)?;
         }
         let response = O::handle(ctx, call, request).await?;
         O::encode(&response)

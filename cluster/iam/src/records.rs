@@ -16,6 +16,7 @@ pub enum Kind {
     Role,
     /// A virtual MFA device.
     Mfa,
+    InstanceProfile,
 }
 
 impl Kind {
@@ -26,6 +27,7 @@ impl Kind {
             Kind::Policy => "policy",
             Kind::Role => "role",
             Kind::Mfa => "mfa",
+            Kind::InstanceProfile => "instance-profile",
         }
     }
 }
@@ -107,6 +109,19 @@ pub struct MfaDevice {
     /// Whose it is, once it was enabled.
     pub user: Option<String>,
     pub enabled_unix_s: Option<i64>,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Hands a role to code on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceProfile {
+    pub name: String,
+    /// `AIPA…`.
+    pub id: String,
+    pub path: String,
+    pub created_unix_s: i64,
+    /// By name.
+    pub role: Option<String>,
     pub tags: BTreeMap<String, String>,
 }
 

@@ -305,7 +305,7 @@ mod tests {
         assert!(changes_control(&txn(range(b"a", b"z"))));
         assert!(changes_control(&txn(range(b"iam/x", b"iam/y"))));
         assert!(!changes_control(&txn(range(b"iam0", b"z"))));
-        assert!(!changes_control(&txn(range(b"a", b"iam/"))));
+        assert!(!changes_control(&txn(range(b"b", b"iam/"))));
         assert!(!changes_control(&txn(Op::Get { key: b"iam/x".to_vec() })));
     }
 

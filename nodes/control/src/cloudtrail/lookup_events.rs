@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 const RESULTS_MAX: i64 = 50;
 const VALUE_CHARACTERS_MAX: usize = 2_000;
+const CLOCKS_AHEAD_MS: i64 = 60_000;
 
 pub struct LookupEvents;
 
@@ -121,7 +122,8 @@ impl Operation for LookupEvents {
         let now = ctx.clock.unix_ms();
         let from_ms = request.start_time.map_or(0, ms).max(now - RETENTION_MS);
         // Clocks of other nodes may be ahead. Times are told in whole seconds: the last one is meant as a whole.
-        let to_ms = request.end_time.map_or(now + 60_000, |end| ms(end).saturating_add(999));
+        let ahead = now + CLOCKS_AHEAD_MS;
+        let to_ms = request.end_time.map_or(ahead, |end| ms(end).saturating_add(999).min(ahead));
         if let (Some(start), Some(end)) = (request.start_time, request.end_time)
             && start > end
         {

@@ -14,6 +14,9 @@ pub fn no_such(kind: Kind, name: &str) -> AwsError {
         Kind::Policy => no_such_policy(name),
         Kind::Role => missing("role", name),
         Kind::Mfa => missing("virtual MFA device", name),
+        Kind::InstanceProfile => {
+            AwsError::new("NoSuchEntity", 404, format!("Instance Profile {name} cannot be found."))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod check;
 mod entity_policies;
 pub(crate) mod errors;
 mod groups;
+mod instance_profiles;
 pub(crate) mod mfa;
 mod policies;
 mod prelude;
@@ -118,24 +119,31 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<account::GetAccountSummary>(),
     entry::<account::ListAccountAliases>(),
     entry::<roles::UpdateRoleDescription>(),
+    entry::<instance_profiles::AddRoleToInstanceProfile>(),
+    entry::<instance_profiles::CreateInstanceProfile>(),
+    entry::<instance_profiles::DeleteInstanceProfile>(),
+    entry::<instance_profiles::GetInstanceProfile>(),
+    entry::<instance_profiles::ListInstanceProfiles>(),
+    entry::<instance_profiles::ListInstanceProfilesForRole>(),
+    entry::<instance_profiles::RemoveRoleFromInstanceProfile>(),
+    entry::<tagging::TagResource<tagging::OfInstanceProfile>>(),
+    entry::<tagging::UntagResource<tagging::OfInstanceProfile>>(),
+    entry::<tagging::ListTags<tagging::OfInstanceProfile>>(),
 ];
 
 /// What AWS has and we lack. This list may only shrink.
 const MISSING: &[&str] = &[
     "AcceptDelegationRequest",
     "AddClientIDToOpenIDConnectProvider",
-    "AddRoleToInstanceProfile",
     "AssociateDelegationRequest",
     "ChangePassword",
     "CreateDelegationRequest",
-    "CreateInstanceProfile",
     "CreateLoginProfile",
     "CreateOpenIDConnectProvider",
     "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
     "DeleteAccountPasswordPolicy",
-    "DeleteInstanceProfile",
     "DeleteLoginProfile",
     "DeleteOpenIDConnectProvider",
     "DeleteSAMLProvider",
@@ -161,7 +169,6 @@ const MISSING: &[&str] = &[
     "GetCredentialReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
-    "GetInstanceProfile",
     "GetLoginProfile",
     "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
@@ -173,9 +180,6 @@ const MISSING: &[&str] = &[
     "GetServiceLastAccessedDetailsWithEntities",
     "GetServiceLinkedRoleDeletionStatus",
     "ListDelegationRequests",
-    "ListInstanceProfileTags",
-    "ListInstanceProfiles",
-    "ListInstanceProfilesForRole",
     "ListOpenIDConnectProviderTags",
     "ListOpenIDConnectProviders",
     "ListOrganizationsFeatures",
@@ -189,17 +193,14 @@ const MISSING: &[&str] = &[
     "ListSigningCertificates",
     "RejectDelegationRequest",
     "RemoveClientIDFromOpenIDConnectProvider",
-    "RemoveRoleFromInstanceProfile",
     "ResetServiceSpecificCredential",
     "SendDelegationToken",
     "SetSecurityTokenServicePreferences",
     "SimulateCustomPolicy",
     "SimulatePrincipalPolicy",
-    "TagInstanceProfile",
     "TagOpenIDConnectProvider",
     "TagSAMLProvider",
     "TagServerCertificate",
-    "UntagInstanceProfile",
     "UntagOpenIDConnectProvider",
     "UntagSAMLProvider",
     "UntagServerCertificate",
@@ -250,6 +251,9 @@ impl Context {
             Kind::Role => records::read::<records::Role>(&entry.value).ok().map(|r| (r.path, r.name)),
             Kind::Policy => records::read::<ManagedPolicy>(&entry.value).ok().map(|p| (p.path, p.name)),
             Kind::Mfa => records::read::<records::MfaDevice>(&entry.value).ok().map(|d| (d.path, d.name)),
+            Kind::InstanceProfile => {
+                records::read::<records::InstanceProfile>(&entry.value).ok().map(|p| (p.path, p.name))
+            }
         });
         let (path, name) = known.unwrap_or_else(|| ("/".to_owned(), name.to_owned()));
         Arn::raw(records::arn(account, kind, &path, &name))
@@ -261,7 +265,7 @@ impl Context {
         let boundary = entry.and_then(|entry| match kind {
             Kind::User => records::read::<User>(&entry.value).ok()?.boundary,
             Kind::Role => records::read::<records::Role>(&entry.value).ok()?.boundary,
-            Kind::Group | Kind::Policy | Kind::Mfa => None,
+            Kind::Group | Kind::Policy | Kind::Mfa | Kind::InstanceProfile => None,
         });
         if let Some(arn) = boundary {
             keys.set("iam:PermissionsBoundary", arn);

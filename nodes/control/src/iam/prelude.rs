@@ -10,7 +10,7 @@ pub(crate) use super::{any_arn, errors, mfa, named_or_self, new_arn};
 pub(crate) use breakwater_aws::query::from_text;
 pub(crate) use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 pub(crate) use breakwater_iam::records::{
-    self, AccessKey, Group, Kind, ManagedPolicy, MfaDevice, Policies, PolicyVersion, Role, User,
+    self, AccessKey, Group, InstanceProfile, Kind, ManagedPolicy, MfaDevice, Policies, PolicyVersion, Role, User,
 };
 pub(crate) use breakwater_iam::{aws_managed, aws_managed_all};
 pub(crate) use breakwater_meta::{Compare, Op};

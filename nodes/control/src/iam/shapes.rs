@@ -1,7 +1,9 @@
 //! How records look in answers.
 
 use breakwater_iam::AwsManaged;
-use breakwater_iam::records::{self, AccessKey, Group, Kind, ManagedPolicy, PolicyVersion, Role, User};
+use breakwater_iam::records::{
+    self, AccessKey, Group, InstanceProfile, Kind, ManagedPolicy, PolicyVersion, Role, User,
+};
 use breakwater_types::AccountId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -73,6 +75,22 @@ pub fn role(account: &AccountId, role: &Role, whole: bool) -> Value {
     }
     if let (true, Some(arn)) = (whole, &role.boundary) {
         shape["PermissionsBoundary"] = json!({"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn});
+    }
+    shape
+}
+
+pub fn instance_profile(account: &AccountId, profile: &InstanceProfile, its_role: Option<&Role>) -> Value {
+    let roles: Vec<Value> = its_role.map(|its_role| role(account, its_role, false)).into_iter().collect();
+    let mut shape = json!({
+        "Path": profile.path,
+        "InstanceProfileName": profile.name,
+        "InstanceProfileId": profile.id,
+        "Arn": records::arn(account, Kind::InstanceProfile, &profile.path, &profile.name),
+        "CreateDate": time(profile.created_unix_s),
+        "Roles": roles,
+    });
+    if !profile.tags.is_empty() {
+        shape["Tags"] = tags(&profile.tags);
     }
     shape
 }

@@ -199,6 +199,15 @@ pub fn user_mfa_key(account: &AccountId, user: &str, device: &str) -> Vec<u8> {
     [&user_mfa_prefix(account, user)[..], device.to_lowercase().as_bytes()].concat()
 }
 
+/// The instance profiles that have a role: `iam/aws/111122223333/role-profile/ROLE/PROFILE`.
+pub fn role_profile_prefix(account: &AccountId, role: &str) -> Vec<u8> {
+    format!("iam/aws/{account}/role-profile/{}/", role.to_lowercase()).into_bytes()
+}
+
+pub fn role_profile_key(account: &AccountId, role: &str, profile: &str) -> Vec<u8> {
+    [&role_profile_prefix(account, role)[..], profile.to_lowercase().as_bytes()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

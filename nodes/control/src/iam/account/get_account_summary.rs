@@ -5,7 +5,7 @@ use crate::iam::prelude::*;
 use breakwater_aws::query::ENTRIES;
 
 /// Quotas of AWS's that hold here too, and what this region's accounts don't have.
-const FIXED: [(&str, usize); 22] = [
+const FIXED: [(&str, usize); 20] = [
     ("AccessKeysPerUserQuota", 2),
     ("AccountAccessKeysPresent", 0),
     ("AccountMFAEnabled", 0),
@@ -18,8 +18,6 @@ const FIXED: [(&str, usize); 22] = [
     ("GlobalEndpointTokenVersion", 1),
     ("GroupPolicySizeQuota", 5_120),
     ("GroupsPerUserQuota", 10),
-    ("InstanceProfiles", 0),
-    ("InstanceProfilesQuota", 1_000),
     ("PolicySizeQuota", DOCUMENT_MAX),
     ("PolicyVersionsInUseQuota", 10_000),
     ("Providers", 0),
@@ -52,9 +50,13 @@ impl Operation for GetAccountSummary {
     async fn handle(ctx: &Arc<Context>, call: &Call, _request: Request) -> Result<Value, AwsError> {
         let mut summary = serde_json::Map::new();
         let mut set = |name: &str, number: usize| summary.insert(name.to_owned(), number.into());
-        for (kind, name) in
-            [(Kind::User, "Users"), (Kind::Group, "Groups"), (Kind::Role, "Roles"), (Kind::Policy, "Policies")]
-        {
+        for (kind, name) in [
+            (Kind::User, "Users"),
+            (Kind::Group, "Groups"),
+            (Kind::Role, "Roles"),
+            (Kind::Policy, "Policies"),
+            (Kind::InstanceProfile, "InstanceProfiles"),
+        ] {
             set(name, quotas::count(ctx, call, kind));
             set(&format!("{name}Quota"), quotas::quota(kind).1);
         }

@@ -10,6 +10,7 @@ pub fn quota(kind: Kind) -> (&'static str, usize) {
         Kind::Role => ("RolesPerAccount", 1_000),
         Kind::Policy => ("PoliciesPerAccount", 1_500),
         Kind::Mfa => ("VirtualMFADevicesPerAccount", 5_000),
+        Kind::InstanceProfile => ("InstanceProfilesPerAccount", 1_000),
     }
 }
 

@@ -27,6 +27,11 @@ impl Operation for DeleteRole {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         ctx.change(call, || async {
             let role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            let account = &call.principal.account;
+            let profiles: Vec<String> = ctx.all(call, &store::role_profile_prefix(account, name)).await?;
+            if !profiles.is_empty() {
+                return Err(errors::delete_conflict("remove roles from instance profile"));
+            }
             let policies = &role.record.policies;
             if !policies.attached.is_empty() {
                 return Err(errors::delete_conflict("detach all policies"));

@@ -1,4 +1,4 @@
-//! Tags of users, roles, managed policies and MFA devices: the same three operations on each.
+//! Tags of users, roles, managed policies, MFA devices and instance profiles: the same three operations on each.
 
 mod list_tags;
 mod tag;
@@ -7,5 +7,5 @@ mod untag;
 
 pub use list_tags::ListTags;
 pub use tag::TagResource;
-pub use tagged::{OfMfaDevice, OfPolicy, OfRole, OfUser};
+pub use tagged::{OfInstanceProfile, OfMfaDevice, OfPolicy, OfRole, OfUser};
 pub use untag::UntagResource;

@@ -26,12 +26,14 @@ pub struct Names {
     role_name: Option<String>,
     policy_arn: Option<String>,
     serial_number: Option<String>,
+    instance_profile_name: Option<String>,
 }
 
 pub struct OfUser;
 pub struct OfRole;
 pub struct OfPolicy;
 pub struct OfMfaDevice;
+pub struct OfInstanceProfile;
 
 impl Tagged for OfUser {
     type Record = User;
@@ -94,6 +96,25 @@ impl Tagged for OfMfaDevice {
         mfa::device(ctx, call, mfa::serial(names.serial_number.as_deref())?).await
     }
     fn tags(record: &mut MfaDevice) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+
+impl Tagged for OfInstanceProfile {
+    type Record = InstanceProfile;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagInstanceProfile", "iam:TagInstanceProfile"),
+        ("UntagInstanceProfile", "iam:UntagInstanceProfile"),
+        ("ListInstanceProfileTags", "iam:ListInstanceProfileTags"),
+    ];
+    fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
+        ctx.arn(call, Kind::InstanceProfile, Some(names.instance_profile_name.as_deref().unwrap_or_default()))
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<InstanceProfile>, AwsError> {
+        let name = check::name(names.instance_profile_name.as_deref(), "instanceProfileName", 128)?;
+        ctx.named(call, Kind::InstanceProfile, name).await
+    }
+    fn tags(record: &mut InstanceProfile) -> &mut BTreeMap<String, String> {
         &mut record.tags
     }
 }
