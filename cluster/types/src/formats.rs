@@ -10,11 +10,15 @@ pub const OLDEST: u32 = 1;
 
 /// The newest format that this build reads.
 ///
-/// 2: a partition's command holds hybrid times as differences. 3: calls leave audit events.
-pub const NEWEST: u32 = if cfg!(feature = "previous-format") { EVENTS - 1 } else { EVENTS };
+/// 2: a partition's command holds hybrid times as differences. 3: calls leave audit events. 4: the audit group knows the
+/// order in which events came; trails, blobs, passwords.
+pub const NEWEST: u32 = if cfg!(feature = "previous-format") { TRAILS - 1 } else { TRAILS };
 
 /// From here on every control node keeps audit events.
 pub const EVENTS: u32 = 3;
+
+/// From here on trails deliver what comes, and nodes keep blobs.
+pub const TRAILS: u32 = 4;
 
 /// The active format as this node knows it: at worst an older one, which everybody reads.
 #[derive(Debug)]

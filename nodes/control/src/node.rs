@@ -176,6 +176,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         mirror: identities.clone(),
         clock: clock.clone(),
         keys: keys.clone(),
+        formats: format.clone(),
     });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));

@@ -5,6 +5,7 @@ use breakwater_audit::outbox;
 use breakwater_aws::{AwsError, Call, SecretKeys};
 use breakwater_iam::records::{self, Kind};
 use breakwater_meta::{Compare, MetaClient, MetaError, Mirror, Op, RangeRequest, Txn};
+use breakwater_types::formats::Formats;
 use breakwater_types::{AccountId, SharedClock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,8 @@ pub struct Context {
     pub clock: SharedClock,
     /// Seal session tokens.
     pub keys: Arc<SecretKeys>,
+    /// What may be stored.
+    pub formats: Arc<Formats>,
 }
 
 /// Attempts of a change that others keep overtaking.
@@ -69,6 +72,15 @@ pub struct Change<R> {
 impl Context {
     pub fn now(&self) -> i64 {
         self.clock.unix_s()
+    }
+
+    /// Refuses what nodes of an older format, which a region has during an upgrade, wouldn't understand.
+    #[allow(dead_code)]
+    pub fn needs_format(&self, format: u32) -> Result<(), AwsError> {
+        match self.formats.active() >= format {
+            true => Ok(()),
+            false => Err(errors::unavailable("the region still has nodes of an older build")),
+        }
     }
 
     /// Linearizable.
