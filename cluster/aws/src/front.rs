@@ -6,7 +6,7 @@ use crate::answer::{self, Answer};
 use crate::audit::{self, Pending, Recorder};
 use crate::authorize::Authorizer;
 use crate::body::{Bodies, BodyError};
-use crate::call::{Call, RequestId};
+use crate::call::{Call, Principal, RequestId};
 use crate::connection::{AnswerBody, Connection, Phase, RouteBody};
 use crate::error::AwsError;
 use crate::limits::Limits;
@@ -53,6 +53,18 @@ pub trait Route: Send + Sync + 'static {
         request: Request<Incoming>,
         source: SocketAddr,
     ) -> Pin<Box<dyn Future<Output = Response<RouteBody>> + Send>>;
+}
+
+/// Where a call comes from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub request_id: RequestId,
+    pub source: SocketAddr,
+    /// Where the client spoke TLS.
+    pub tls: Option<audit::Tls>,
+    /// The host that the client named.
+    pub host: Option<String>,
+    pub user_agent: Option<http::HeaderValue>,
 }
 
 /// The service and operation that a request names, and the form it came as.
@@ -341,7 +353,6 @@ impl Front {
         connection: &Connection,
         content_type: &'static str,
     ) -> Answer {
-        let begun = Instant::now();
         let asked = if content_type == Protocol::Query.content_type() {
             self.find_query(body)
         } else {
@@ -355,7 +366,7 @@ impl Front {
         if content_type != "application/json" && content_type != names.protocol.content_type() {
             return Answer::NotFound;
         }
-        let Described { name: operation, access, plane, metrics } = mount.operation(index);
+        let operation = mount.operation(index).name;
         let signed = SignedRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -371,10 +382,50 @@ impl Front {
             Ok(json) => json.map_or_else(|| body.clone(), Bytes::from),
             Err(e) => return self.refuse(Some(&**mount), e, content_type, &request_id),
         };
+        let origin = Origin {
+            request_id,
+            source,
+            tls: connection.tls.get().cloned(),
+            host: parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned),
+            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
+        };
+        let result = self.perform(&**mount, index, principal, body, origin).await;
+        let result = result.and_then(|json| match names.protocol {
+            Protocol::Query => {
+                query::answer(operation, names.model_namespace, request_id.as_str(), &json).map(Into::into)
+            }
+            Protocol::AwsJson10 | Protocol::AwsJson11 => Ok(json),
+        });
+        match result {
+            Ok(body) => Answer::Body { content_type, status: StatusCode::OK, body: body.into() },
+            Err(e) => {
+                if e.status >= 500 {
+                    let cause = e.cause.as_deref().unwrap_or_default();
+                    tracing::warn!(%request_id, service = names.service, operation, code = %e.code, cause, "failed");
+                }
+                answer::error(&e, names.model_namespace, content_type, &request_id)
+            }
+        }
+    }
+
+    /// From a known caller to the answer: authorize → operation → event. The body is JSON.
+    async fn perform(
+        &self,
+        mount: &dyn Mounted,
+        index: usize,
+        principal: Arc<Principal>,
+        body: Bytes,
+        origin: Origin,
+    ) -> Result<Vec<u8>, AwsError> {
+        let begun = Instant::now();
+        let names = mount.names();
+        let Described { name: operation, access, plane, metrics } = mount.operation(index);
+        let request_id = origin.request_id;
         let span = tracing::info_span!(
             target: "breakwater::request", "request", otel.kind = "server", service = names.service, operation, %request_id
         );
         let audited = plane == Plane::Control && self.recorder.is_active();
+        let secure = origin.tls.is_some();
         let audit = audited.then(|| {
             Arc::new(Pending {
                 id: audit::new_id(),
@@ -384,8 +435,8 @@ impl Front {
                 query: names.protocol == Protocol::Query,
                 region: if names.global { GLOBAL_REGION.to_owned() } else { self.scope.region.to_string() },
                 principal_id: self.authorizer.unique_id(&principal),
-                host: parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned),
-                tls: connection.tls.get().cloned(),
+                host: origin.host,
+                tls: origin.tls,
                 request: serde_json::from_slice(&body).unwrap_or_default(),
                 resources: Default::default(),
                 written: AtomicBool::new(false),
@@ -396,9 +447,9 @@ impl Front {
             scope: self.scope_of(&principal.account),
             principal,
             deadline: begun + self.limits.request_deadline,
-            source,
-            secure: connection.tls.get().is_some(),
-            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
+            source: origin.source,
+            secure,
+            user_agent: origin.user_agent,
             received_unix_ms: self.clock.unix_ms(),
             clock: self.clock.clone(),
             span,
@@ -416,22 +467,24 @@ impl Front {
         let result = self.recorded(&call, result).await;
         unanswered.disarm();
         metrics.answered(result.as_ref().err().map(|e| &e.code), begun.elapsed().as_secs_f64());
-        let result = result.and_then(|json| match names.protocol {
-            Protocol::Query => {
-                query::answer(operation, names.model_namespace, request_id.as_str(), &json).map(Into::into)
-            }
-            Protocol::AwsJson10 | Protocol::AwsJson11 => Ok(json),
-        });
-        match result {
-            Ok(body) => Answer::Body { content_type, status: StatusCode::OK, body: body.into() },
-            Err(e) => {
-                if e.status >= 500 {
-                    let cause = e.cause.as_deref().unwrap_or_default();
-                    tracing::warn!(%request_id, service = names.service, operation, code = %e.code, cause, "failed");
-                }
-                answer::error(&e, names.model_namespace, content_type, &request_id)
-            }
-        }
+        result
+    }
+
+    /// A call from inside this process, for somebody who was authenticated in another way than by a signature, as the
+    /// console's pages are: authorized, counted and audited like any other. Takes and gives the operation's JSON.
+    pub async fn call(
+        &self,
+        service: &str,
+        operation: &str,
+        principal: Arc<Principal>,
+        body: Bytes,
+        origin: Origin,
+    ) -> Result<Vec<u8>, AwsError> {
+        let mount = self.mounts.values().find(|mount| mount.names().service == service);
+        let found = mount.and_then(|mount| Some((mount, mount.find(operation)?)));
+        let (mount, index) = found.ok_or_else(AwsError::unknown_operation)?;
+        let Some(_slot) = Slot::take(self) else { return Err(AwsError::throttling()) };
+        self.perform(&**mount, index, principal, body, origin).await
     }
 
     /// Nothing that has to leave an event is answered before it is kept.

@@ -35,7 +35,7 @@ pub use breakwater_policy::Context as ConditionKeys;
 pub use call::{Call, Identity, Principal, RequestId};
 pub use connection::{BoxError, RouteBody};
 pub use error::{AwsError, Fault, Namespace};
-pub use front::{Front, FrontBuilder, HEALTH_PATH, Route};
+pub use front::{Front, FrontBuilder, HEALTH_PATH, Origin, Route};
 pub use http::HeaderValue;
 pub use limits::Limits;
 pub use operation::{Access, Operation, OperationEntry, Plane, Protocol, Service, entry};

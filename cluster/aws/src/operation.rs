@@ -46,6 +46,10 @@ pub trait Operation: 'static {
     const ACTION: &'static str;
     const ACCESS: Access;
     const PLANE: Plane;
+    /// What kind of resource it acts on, in AWS's words, as `user`; `*` where it acts on none in particular.
+    const RESOURCE_TYPE: &'static str = "";
+    /// The service's own condition keys that [`Operation::conditions`] sets, and `aws:RequestTag/…`, `aws:TagKeys`.
+    const CONDITION_KEYS: &'static [&'static str] = &[];
 
     /// Reads the request. The default is serde's, with AWS's SerializationException for what can't be read; an
     /// operation whose fields answer with a ValidationException while they are read brings its own.
@@ -117,6 +121,8 @@ pub struct OperationEntry<C: 'static> {
     pub action: &'static str,
     pub access: Access,
     pub plane: Plane,
+    pub resource_type: &'static str,
+    pub condition_keys: &'static [&'static str],
     invoke: Invoke<C>,
 }
 
@@ -140,7 +146,15 @@ impl<C> std::fmt::Debug for OperationEntry<C> {
 
 /// The one line of an operation in its service's list.
 pub const fn entry<O: Operation>() -> OperationEntry<O::Context> {
-    OperationEntry { name: O::NAME, action: O::ACTION, access: O::ACCESS, plane: O::PLANE, invoke: invoke::<O> }
+    OperationEntry {
+        name: O::NAME,
+        action: O::ACTION,
+        access: O::ACCESS,
+        plane: O::PLANE,
+        resource_type: O::RESOURCE_TYPE,
+        condition_keys: O::CONDITION_KEYS,
+        invoke: invoke::<O>,
+    }
 }
 
 fn invoke<'a, O: Operation>(
