@@ -108,6 +108,7 @@ impl Operation for LookupEvents {
     const ACTION: &'static str = "cloudtrail:LookupEvents";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
         vec![Arn::any()]
