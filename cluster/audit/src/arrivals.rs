@@ -1,7 +1,8 @@
 //! Reading events in the order of their arrival.
 
-use crate::Event;
 use crate::segments::{self, Segments};
+use crate::Category;
+use breakwater_aws::Event;
 use breakwater_consensus::{Group, KeyPrefix};
 use breakwater_meta::records::from_stored;
 use breakwater_storage::{Direction, KeyRange, SnapshotView, StorageError};
@@ -13,7 +14,7 @@ const LOOKED_AT_MAX: usize = 50_000;
 /// Some of an account's events.
 #[derive(Debug, Default)]
 pub struct Arrivals {
-    pub events: Vec<Event>,
+    pub events: Vec<(Category, Event)>,
     /// The number of the last one that was looked at.
     pub up_to: u64,
     /// Whether there are more.
@@ -27,8 +28,7 @@ fn corrupt(what: &str) -> StorageError {
 }
 
 /// Whether the same call's success was kept too: then that is what is told.
-fn has_twin(view: &dyn SnapshotView, prefix: &KeyPrefix, known: &Segments, event: &Event, place: &[u8]) -> bool {
-    let Some(category) = place.get(9).copied().and_then(crate::Category::of) else { return false };
+fn has_twin(view: &dyn SnapshotView, prefix: &KeyPrefix, known: &Segments, category: Category, event: &Event) -> bool {
     known.overlapping(event.unix_ms, event.unix_ms).into_iter().any(|(number, _)| {
         let mut key = segments::place(number, category, &event.account, event.unix_ms, event.id);
         key.push(1);
@@ -75,11 +75,12 @@ pub(crate) fn read(
             continue;
         };
         let event: Event = from_stored(&value).map_err(|e| corrupt(&e))?;
-        if !event.done && has_twin(&*view, &prefix, &known.read(), &event, &place) {
+        let category = segments::category_of(&place).ok_or_else(|| corrupt("a category"))?;
+        if !event.done && has_twin(&*view, &prefix, &known.read(), category, &event) {
             continue;
         }
         bytes += event.record.len();
-        page.events.push(event);
+        page.events.push((category, event));
     }
     Ok(page)
 }

@@ -12,6 +12,7 @@
 
 mod arrivals;
 mod courier;
+mod data_events;
 mod lookup;
 mod machine;
 pub mod outbox;
@@ -21,6 +22,7 @@ mod spool;
 pub mod trails;
 
 pub use arrivals::Arrivals;
+pub use data_events::{DataEvents, Describe};
 pub use lookup::{Attribute, Lookup, Page, RETENTION_MS};
 pub use service::{AuditMetrics, AuditService};
 pub use spool::{Spool, SpoolMetrics};

@@ -2,7 +2,8 @@
 //! before lie by day, account, time and id.
 
 use crate::segments::{self, Segment, Segments, segment_key};
-use crate::{Category, Event};
+use crate::Category;
+use breakwater_aws::Event;
 use breakwater_consensus::{Applying, KeyPrefix, StateMachine};
 use breakwater_meta::records::{from_stored, to_stored};
 use breakwater_storage::{Batch, Direction, Engine, KeyRange, StorageError};

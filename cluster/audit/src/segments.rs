@@ -79,6 +79,10 @@ pub(crate) fn account_of(place: &[u8]) -> Option<&[u8]> {
     place.get(ACCOUNT_AT..ACCOUNT_AT + 12)
 }
 
+pub(crate) fn category_of(place: &[u8]) -> Option<Category> {
+    place.get(ACCOUNT_AT - 1).copied().and_then(Category::of)
+}
+
 /// Time, id and whether it was done, at the end of any event's key.
 pub(crate) fn end_of(key: &[u8]) -> Option<(i64, u128, bool)> {
     let (rest, done) = key.split_at_checked(key.len().checked_sub(1)?)?;
