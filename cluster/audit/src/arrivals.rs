@@ -1,7 +1,7 @@
 //! Reading events in the order of their arrival.
 
-use crate::segments::{self, Segments};
 use crate::Category;
+use crate::segments::{self, Segments};
 use breakwater_aws::Event;
 use breakwater_consensus::{Group, KeyPrefix};
 use breakwater_meta::records::from_stored;

@@ -1,8 +1,8 @@
 //! The audit group's state. Since format 4 it knows the order in which events came ([`crate::segments`]); those of
 //! before lie by day, account, time and id.
 
-use crate::segments::{self, Segment, Segments, segment_key};
 use crate::Category;
+use crate::segments::{self, Segment, Segments, segment_key};
 use breakwater_aws::Event;
 use breakwater_consensus::{Applying, KeyPrefix, StateMachine};
 use breakwater_meta::records::{from_stored, to_stored};

@@ -290,7 +290,11 @@ impl std::fmt::Debug for SpoolMetrics {
 impl Collector for SpoolMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         for (name, lane, help) in [
-            ("audit_spool_events", &self.0.management, "Audit events on this node that the audit group doesn't have yet"),
+            (
+                "audit_spool_events",
+                &self.0.management,
+                "Audit events on this node that the audit group doesn't have yet",
+            ),
             ("audit_data_spool_events", &self.0.data, "Data events on this node that the audit group doesn't have yet"),
         ] {
             let waiting = ConstGauge::new(lane.shared.queue.lock().len() as f64);

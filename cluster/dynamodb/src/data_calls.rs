@@ -141,12 +141,15 @@ mod tests {
             "ExpressionAttributeValues": {":a": {"S": "secret"}},
             "Expected": {"Awards": {"Value": {"S": "secret"}}},
         }));
-        assert_eq!(update, json!({
-            "tableName": "Music",
-            "key": {"Artist": "No One", "Year": "1999"},
-            "updateExpression": "SET #a = :a",
-            "expressionAttributeNames": {"#a": "Awards"},
-        }));
+        assert_eq!(
+            update,
+            json!({
+                "tableName": "Music",
+                "key": {"Artist": "No One", "Year": "1999"},
+                "updateExpression": "SET #a = :a",
+                "expressionAttributeNames": {"#a": "Awards"},
+            })
+        );
         let put = told(json!({"TableName": "Music", "Item": {"Artist": {"S": "x"}, "Awards": {"S": "secret"}}}));
         assert_eq!(put, json!({"tableName": "Music", "items": ["Artist", "Awards"]}));
     }
@@ -159,10 +162,16 @@ mod tests {
             {"PutRequest": {"Item": {"K": {"S": "a"}, "V": {"S": "secret"}}}},
             {"DeleteRequest": {"Key": {"K": {"S": "b"}}}},
         ]}}));
-        assert_eq!(write, json!({"requestItems": {"T": [
-            {"putRequest": {"items": ["K", "V"]}},
-            {"deleteRequest": {"key": {"K": "b"}}},
-        ]}}));
-        assert_eq!(told(json!({"RequestItems": 5, "Key": [], "Keys": 1, "Item": "x"})), json!({"requestItems": {}, "key": {}, "keys": []}));
+        assert_eq!(
+            write,
+            json!({"requestItems": {"T": [
+                {"putRequest": {"items": ["K", "V"]}},
+                {"deleteRequest": {"key": {"K": "b"}}},
+            ]}})
+        );
+        assert_eq!(
+            told(json!({"RequestItems": 5, "Key": [], "Keys": 1, "Item": "x"})),
+            json!({"requestItems": {}, "key": {}, "keys": []})
+        );
     }
 }

@@ -11,6 +11,7 @@ use crate::{cloudtrail, iam, sts};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
+use breakwater_blobs::Blobs;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
 use breakwater_iam::{Guard, GuardMetrics};
@@ -191,6 +192,20 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let (store, transport, format) = (member.store.clone(), transport.clone(), format.clone());
         let wanted = Mirror::start(meta.clone(), trails::PREFIX.to_vec());
         Spool::start(store, transport, control, format, DataEvents::start(wanted, front.data_calls()))?
+    };
+    let blobs = {
+        let parts = breakwater_blobs::Parts {
+            transport: transport.clone(),
+            meta: meta.clone(),
+            nodes: front.context().nodes.clone(),
+            holders: common.control.iter().map(|c| c.name.clone()).collect(),
+            formats: format.clone(),
+            clock: clock.clone(),
+            dir: common.data_dir.join("blobs"),
+            disk: Arc::new(breakwater_storage::OsDisk),
+            provider: Arc::new(breakwater_storage::DevKeyFile::open(common.identity_dir.join("dev.key"))?),
+        };
+        Blobs::start(parts, Default::default()).await?
     };
     let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
     let region = common.region.clone();

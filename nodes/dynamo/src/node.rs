@@ -153,8 +153,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     while !keys_of_today(&keys, &clock) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let trails =
-        Mirror::start_kept(meta_of_trails, trails::PREFIX.to_vec(), member.store.clone(), clock.clone());
+    let trails = Mirror::start_kept(meta_of_trails, trails::PREFIX.to_vec(), member.store.clone(), clock.clone());
     let data_events = DataEvents::start(trails.clone(), front.data_calls());
     let spool = Spool::start(member.store.clone(), transport.clone(), control, spooling, data_events)?;
     let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;

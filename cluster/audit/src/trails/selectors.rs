@@ -123,14 +123,7 @@ impl FieldSelector {
     }
 
     pub fn lists(&self) -> [&Vec<String>; 6] {
-        [
-            &self.equals,
-            &self.starts_with,
-            &self.ends_with,
-            &self.not_equals,
-            &self.not_starts_with,
-            &self.not_ends_with,
-        ]
+        [&self.equals, &self.starts_with, &self.ends_with, &self.not_equals, &self.not_starts_with, &self.not_ends_with]
     }
 }
 
@@ -211,7 +204,9 @@ mod tests {
     fn a_trail_without_selectors_of_its_own_selects_management_events() {
         let music = [("AWS::DynamoDB::Table", TABLE)];
         let all = Selectors::default();
-        assert!(all.select(&facts(false, "CreateTable", false, &[])) && all.select(&facts(false, "ListTables", true, &[])));
+        assert!(
+            all.select(&facts(false, "CreateTable", false, &[])) && all.select(&facts(false, "ListTables", true, &[]))
+        );
         assert!(!all.select(&facts(true, "PutItem", false, &music)) && !all.of_data());
     }
 
@@ -229,7 +224,9 @@ mod tests {
         assert!(!one.select(&facts(true, "PutItem", false, &other)));
         assert!(!one.select(&facts(false, "CreateTable", false, &music)));
         let all = select(ReadWrite::All, "arn:aws:dynamodb");
-        assert!(all.select(&facts(true, "GetItem", true, &other)) && all.select(&facts(true, "PutItem", false, &music)));
+        assert!(
+            all.select(&facts(true, "GetItem", true, &other)) && all.select(&facts(true, "PutItem", false, &music))
+        );
         let excluding = Selectors::Basic(vec![EventSelector {
             excluded: vec!["kms.amazonaws.com".to_owned()],
             ..EventSelector::default()
@@ -242,7 +239,8 @@ mod tests {
     fn advanced_selectors_are_all_fields_of_any_selector() {
         let music = [("AWS::DynamoDB::Table", TABLE)];
         let data = |more: FieldSelector| {
-            let fields = vec![field("eventCategory", &["Data"]), field("resources.type", &["AWS::DynamoDB::Table"]), more];
+            let fields =
+                vec![field("eventCategory", &["Data"]), field("resources.type", &["AWS::DynamoDB::Table"]), more];
             Selectors::Advanced(vec![AdvancedSelector { name: None, fields }])
         };
         let list = |values: &[&str]| values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>();
@@ -250,15 +248,30 @@ mod tests {
         assert!(named.of_data() && named.select(&facts(true, "PutItem", false, &music)));
         assert!(!named.select(&facts(true, "GetItem", true, &music)));
         assert!(!named.select(&facts(false, "PutItem", false, &music)));
-        let begins = data(FieldSelector { starts_with: list(&["Batch"]), ends_with: list(&["Item"]), ..field("eventName", &[]) });
-        assert!(begins.select(&facts(true, "BatchX", true, &music)) && begins.select(&facts(true, "GetItem", true, &music)));
+        let begins = data(FieldSelector {
+            starts_with: list(&["Batch"]),
+            ends_with: list(&["Item"]),
+            ..field("eventName", &[])
+        });
+        assert!(
+            begins.select(&facts(true, "BatchX", true, &music)) && begins.select(&facts(true, "GetItem", true, &music))
+        );
         assert!(!begins.select(&facts(true, "Scan", true, &music)));
-        let not = data(FieldSelector { not_equals: list(&["Scan"]), not_starts_with: list(&["Batch"]), not_ends_with: list(&["y"]), ..field("eventName", &[]) });
+        let not = data(FieldSelector {
+            not_equals: list(&["Scan"]),
+            not_starts_with: list(&["Batch"]),
+            not_ends_with: list(&["y"]),
+            ..field("eventName", &[])
+        });
         assert!(not.select(&facts(true, "GetItem", true, &music)));
         for name in ["Scan", "BatchGetItem", "Query"] {
             assert!(!not.select(&facts(true, name, true, &music)), "{name}");
         }
-        let arn = data(FieldSelector { ends_with: list(&["/Music"]), not_equals: list(&[TABLE]), ..field("resources.ARN", &[]) });
+        let arn = data(FieldSelector {
+            ends_with: list(&["/Music"]),
+            not_equals: list(&[TABLE]),
+            ..field("resources.ARN", &[])
+        });
         assert!(!arn.select(&facts(true, "GetItem", true, &music)));
         let elsewhere = [("AWS::DynamoDB::Table", "arn:aws:dynamodb:eu-west-1:111122223333:table/Music"), music[0]];
         assert!(arn.select(&facts(true, "GetItem", true, &elsewhere)));

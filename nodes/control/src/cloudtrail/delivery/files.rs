@@ -255,8 +255,7 @@ mod tests {
         assert_eq!(read["logFiles"][0]["hashValue"], file.hash.as_str());
         assert_eq!(read["previousDigestSignature"], Value::Null);
         assert_eq!(to_sign, format!("2015-08-19T16:00:00Z\nlogs/{}\n{}\nnull", first.object, first.hash));
-        let last =
-            LastDigest { bucket: "logs".into(), object: first.object, hash: first.hash, signature: "ab".into() };
+        let last = LastDigest { bucket: "logs".into(), object: first.object, hash: first.hash, signature: "ab".into() };
         let (second, to_sign) = digest(&Told { previous: Some(&last), files: &[], ..told }).unwrap();
         let read: Value = serde_json::from_slice(&contents(&second)).unwrap();
         assert_eq!((&read["previousDigestSignature"], &read["newestEventTime"]), (&json!("ab"), &Value::Null));
@@ -265,7 +264,8 @@ mod tests {
 
     #[test]
     fn a_trail_wants_what_it_covers_and_selects() {
-        let (of_iam, of_tables) = (json!({"eventSource": "iam.amazonaws.com"}), json!({"eventSource": "dynamodb.amazonaws.com"}));
+        let (of_iam, of_tables) =
+            (json!({"eventSource": "iam.amazonaws.com"}), json!({"eventSource": "dynamodb.amazonaws.com"}));
         assert!(wants(&trail(), Category::Management, &event(1_000, of_iam.clone())));
         assert!(!wants(&trail(), Category::Management, &event(999, of_iam.clone())));
         assert!(!wants(&trail(), Category::Data, &event(1_000, of_tables.clone())));

@@ -145,7 +145,8 @@ impl Delivery {
     /// The arrival number to go on after; none where the trail has long been stopped.
     fn after(&self, state: &State) -> Option<u64> {
         let recent = |to_ms: Option<i64>| to_ms.is_none_or(|to| to + STRAGGLERS_MS > self.clock.unix_ms());
-        let from_ms = state.trail.logging.iter().filter(|spell| recent(spell.to_ms)).map(|spell| spell.from_ms).min()?;
+        let from_ms =
+            state.trail.logging.iter().filter(|spell| recent(spell.to_ms)).map(|spell| spell.from_ms).min()?;
         let seen = self.seen.get(&state.trail.id).copied().unwrap_or(0);
         Some(state.progress.cursor.max(seen).max(self.audit.before(from_ms)))
     }

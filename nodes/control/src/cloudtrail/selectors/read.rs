@@ -111,7 +111,9 @@ fn read_advanced(all: Vec<Advanced>) -> Result<Vec<AdvancedSelector>, AwsError> 
     }
     let selectors: Vec<_> = all.into_iter().map(read_selector).collect::<Result<_, _>>()?;
     if selectors.iter().flat_map(|s| &s.fields).map(FieldSelector::values).sum::<usize>() > VALUES_MAX {
-        return Err(errors::selectors(format!("A trail's advanced event selectors can have {VALUES_MAX} values at most.")));
+        return Err(errors::selectors(format!(
+            "A trail's advanced event selectors can have {VALUES_MAX} values at most."
+        )));
     }
     Ok(selectors)
 }
@@ -121,7 +123,8 @@ fn read_selector(selector: Advanced) -> Result<AdvancedSelector, AwsError> {
     if name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARACTERS_MAX) {
         return Err(errors::selectors(format!("A selector's name can have {NAME_CHARACTERS_MAX} characters at most.")));
     }
-    let fields: Vec<_> = selector.field_selectors.unwrap_or_default().into_iter().map(read_field).collect::<Result<_, _>>()?;
+    let fields: Vec<_> =
+        selector.field_selectors.unwrap_or_default().into_iter().map(read_field).collect::<Result<_, _>>()?;
     let field = |name: &str| fields.iter().find(|f| f.field == name);
     let one = |name: &str| match field(name).map(|f| f.equals.as_slice()) {
         Some([one]) => Some(one.as_str()),

@@ -44,7 +44,8 @@ impl Operation for ListPublicKeys {
         let now = ctx.clock.unix_ms();
         let from = request.start_time.map_or(now, ms);
         let to = request.end_time.map_or(now.max(from), ms);
-        let all = crate::cloudtrail::delivery::keys::all(&ctx.meta, call.deadline).await.map_err(AwsError::unavailable)?;
+        let all =
+            crate::cloudtrail::delivery::keys::all(&ctx.meta, call.deadline).await.map_err(AwsError::unavailable)?;
         let keys = all.iter().filter(|key| key.from_unix_ms <= to && from <= key.to_unix_ms);
         let shapes = keys.map(|key| {
             json!({
