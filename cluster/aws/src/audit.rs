@@ -6,8 +6,9 @@
 //! answered, are one: the one that tells of success counts.
 
 use crate::arn::Arn;
-use crate::call::{Call, Identity};
+use crate::call::{Call, Federated, Identity};
 use crate::error::AwsError;
+use breakwater_policy::CallerKind;
 use breakwater_types::AccountId;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -142,6 +143,8 @@ pub struct Pending {
     /// The body of a data call.
     pub data: Option<Bytes>,
     pub resources: Mutex<Vec<String>>,
+    /// Who calls an operation that needs no signature, once that is proved.
+    pub federated: OnceLock<Federated>,
     pub written: AtomicBool,
 }
 
@@ -153,6 +156,11 @@ impl Pending {
 
     pub fn set_written(&self) {
         self.written.store(true, Ordering::Release);
+    }
+
+    pub fn proved(&self, caller: Federated) {
+        // The first proof is the one that was decided by.
+        let _ = self.federated.set(caller);
     }
 
     pub fn concerns(&self, resource: &Arn) {
@@ -252,14 +260,20 @@ impl Call {
         resources: Vec<String>,
         mut record: Map<String, Value>,
     ) -> Vec<Event> {
-        let own = &self.principal.account;
+        let account_of = |arn: &String| AccountId::new(arn.split(':').nth(4)?).ok();
+        // Who has no account yet is told of in that of the role it asks for.
+        let asked = match self.principal.identity {
+            Identity::Anonymous => resources.iter().find_map(account_of),
+            _ => None,
+        };
+        let own = asked.as_ref().unwrap_or(&self.principal.account);
         let event = |account: &AccountId, id: u128, record: &Map<String, Value>| Event {
             account: account.clone(),
             unix_ms: self.received_unix_ms,
             id,
             done,
             access_key_id: self.principal.access_key_id.clone(),
-            user_name: self.user_name(),
+            user_name: self.user_name(pending),
             resources: resources.clone(),
             record: Value::Object(record.clone()).to_string(),
         };
@@ -333,23 +347,29 @@ impl Call {
         record
     }
 
-    fn user_name(&self) -> String {
+    fn user_name(&self, pending: &Pending) -> String {
         match (&self.principal.identity, self.principal.session.as_deref()) {
             (Identity::Root, _) => "root".to_owned(),
             (Identity::User(name), _) => name.clone(),
             // As LookupEvents has it: the session's name.
             (Identity::Role(_), Some(session)) => session.arn.rsplit('/').next().unwrap_or_default().to_owned(),
-            (Identity::Role(name), None) => name.clone(),
+            (Identity::Role(name) | Identity::Federated(name), _) => name.clone(),
+            (Identity::Anonymous, _) => pending.federated.get().map(|f| f.user_name.clone()).unwrap_or_default(),
         }
     }
 
     fn user_identity(&self, pending: &Pending) -> Value {
         let principal = &self.principal;
+        if principal.identity == Identity::Anonymous {
+            return pending.federated.get().map_or_else(|| json!({"type": "Unknown"}), federated_identity);
+        }
         let mut who = json!({
             "type": match &principal.identity {
                 Identity::Root => "Root",
                 Identity::User(_) => "IAMUser",
                 Identity::Role(_) => "AssumedRole",
+                Identity::Federated(_) => "FederatedUser",
+                Identity::Anonymous => "Unknown",
             },
             "principalId": pending.principal_id,
             "arn": principal.arn,
@@ -381,6 +401,20 @@ impl Call {
         who["sessionContext"] = context;
         who
     }
+}
+
+/// As CloudTrail tells of who has no credentials yet.
+fn federated_identity(who: &Federated) -> Value {
+    let kind = match who.caller.kind {
+        CallerKind::Saml { .. } => "SAMLUser",
+        _ => "WebIdentityUser",
+    };
+    json!({
+        "type": kind,
+        "principalId": shortened(&who.principal_id),
+        "userName": shortened(&who.user_name),
+        "identityProvider": who.identity_provider,
+    })
 }
 
 /// As UUIDs are written.

@@ -122,6 +122,8 @@ pub struct FrontBuilder {
 
 pub struct Front {
     scope: Arc<Scope>,
+    /// Who calls what needs no signature.
+    anonymous: Arc<Principal>,
     verifier: Verifier,
     authorizer: Arc<dyn Authorizer>,
     recorder: Arc<dyn Recorder>,
@@ -205,6 +207,7 @@ impl FrontBuilder {
         let health = format!("healthy: {first_service}.{}.amazonaws.com ", self.scope.region);
         Arc::new(Front {
             bodies: Bodies::new(self.limits.body_bytes_max, self.limits.bodies_bytes_max),
+            anonymous: Arc::new(Principal::anonymous(self.scope.account.clone())),
             scope: self.scope,
             verifier: self.verifier,
             authorizer: self.authorizer,
@@ -369,7 +372,7 @@ impl Front {
         if content_type != "application/json" && content_type != names.protocol.content_type() {
             return Answer::NotFound;
         }
-        let operation = mount.operation(index).name;
+        let Described { name: operation, unsigned, .. } = mount.operation(index);
         let signed = SignedRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -377,7 +380,11 @@ impl Front {
             headers: &parts.headers,
             body,
         };
-        let principal = match self.verifier.verify(names.service, names.global, &signed) {
+        let verified = match unsigned {
+            true => Ok(self.anonymous.clone()),
+            false => self.verifier.verify(names.service, names.global, &signed),
+        };
+        let principal = match verified {
             Ok(principal) => principal,
             Err(e) => return self.refuse(Some(&**mount), e, content_type, &request_id),
         };
@@ -422,7 +429,7 @@ impl Front {
     ) -> Result<Vec<u8>, AwsError> {
         let begun = Instant::now();
         let names = mount.names();
-        let Described { name: operation, access, plane, metrics } = mount.operation(index);
+        let Described { name: operation, access, plane, metrics, .. } = mount.operation(index);
         let request_id = origin.request_id;
         let span = tracing::info_span!(
             target: "breakwater::request", "request", otel.kind = "server", service = names.service, operation, %request_id
@@ -447,6 +454,7 @@ impl Front {
                 },
                 data,
                 resources: Default::default(),
+                federated: Default::default(),
                 written: AtomicBool::new(false),
             })
         });

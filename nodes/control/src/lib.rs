@@ -3,6 +3,8 @@
 
 mod accounts;
 mod cloudtrail;
+#[cfg(test)]
+mod coverage_tests;
 mod credentials;
 mod iam;
 mod join;

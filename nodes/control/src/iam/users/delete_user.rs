@@ -18,6 +18,7 @@ impl Operation for DeleteUser {
     const ACTION: &'static str = "iam:DeleteUser";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]
@@ -51,6 +52,7 @@ impl Operation for DeleteUser {
             }
             attach.compares.push(user.unchanged());
             attach.ops.push(user.delete());
+            attach.ops.push(Op::Delete { key: records::renamed_key(&call.principal.account, &record.id) });
             Ok(attach.into_change(json!({})))
         })
         .await
