@@ -4,6 +4,9 @@ use crate::operation::{Access, Plane, Service};
 use std::collections::BTreeSet;
 use std::process::Command;
 
+/// What may be called without a signature, by service: all that AWS leaves open. A front door with more doesn't start.
+pub const UNSIGNED: &[(&str, &str)] = &[("sts", "AssumeRoleWithSAML"), ("sts", "AssumeRoleWithWebIdentity")];
+
 /// The operations of a service in the installed botocore; none where there is no Python or no botocore.
 pub fn botocore_operations(service: &str) -> Option<BTreeSet<String>> {
     const SCRIPT: &str = "import sys, botocore.session\n\
@@ -35,6 +38,9 @@ pub fn compare<C>(service: &Service<C>, model: &BTreeSet<String>) -> Result<(), 
         }
         if operation.resource_type.is_empty() {
             problems.push(format!("{} has no type of resource", operation.name));
+        }
+        if operation.unsigned != UNSIGNED.contains(&(service.name, operation.name)) {
+            problems.push(format!("{} is open to all, and shouldn't be, or the other way round", operation.name));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }

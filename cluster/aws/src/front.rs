@@ -86,8 +86,11 @@ impl Unanswered<'_> {
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if !self.armed || self.call.audit.as_ref().is_none_or(|pending| pending.is_written()) {
+        let Some(pending) = self.call.audit.as_ref().filter(|pending| self.armed && !pending.is_written()) else {
             return;
+        };
+        if pending.data.is_some() {
+            return self.recorder.offer(self.call, Err(&AwsError::internal("the caller hung up")));
         }
         // What it has done by then, if anything, tells of itself under the same id.
         let events = self.call.events(Err(&AwsError::internal("the caller hung up")));
@@ -120,6 +123,8 @@ pub struct FrontBuilder {
 
 pub struct Front {
     scope: Arc<Scope>,
+    /// Who calls what needs no signature.
+    anonymous: Arc<Principal>,
     verifier: Verifier,
     authorizer: Arc<dyn Authorizer>,
     recorder: Arc<dyn Recorder>,
@@ -207,6 +212,7 @@ impl FrontBuilder {
             anybody: UNCHECKED.then(|| anybody(&self.scope.account)),
             authorizer: if UNCHECKED { Arc::new(Unguarded) } else { self.authorizer },
             bodies: Bodies::new(self.limits.body_bytes_max, self.limits.bodies_bytes_max),
+            anonymous: Arc::new(Principal::anonymous(self.scope.account.clone())),
             scope: self.scope,
             verifier: self.verifier,
             recorder: self.recorder,
@@ -370,7 +376,7 @@ impl Front {
         if content_type != "application/json" && content_type != names.protocol.content_type() {
             return Answer::NotFound;
         }
-        let operation = mount.operation(index).name;
+        let Described { name: operation, unsigned, .. } = mount.operation(index);
         let signed = SignedRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -379,8 +385,9 @@ impl Front {
             body,
         };
         let verified = match &self.anybody {
-            None => self.verifier.verify(names.service, names.global, &signed),
             Some(anybody) => Ok(anybody.clone()),
+            None if unsigned => Ok(self.anonymous.clone()),
+            None => self.verifier.verify(names.service, names.global, &signed),
         };
         let principal = match verified {
             Ok(principal) => principal,
@@ -427,12 +434,13 @@ impl Front {
     ) -> Result<Vec<u8>, AwsError> {
         let begun = Instant::now();
         let names = mount.names();
-        let Described { name: operation, access, plane, metrics } = mount.operation(index);
+        let Described { name: operation, access, plane, metrics, .. } = mount.operation(index);
         let request_id = origin.request_id;
         let span = tracing::info_span!(
             target: "breakwater::request", "request", otel.kind = "server", service = names.service, operation, %request_id
         );
-        let audited = plane == Plane::Control && self.recorder.is_active();
+        let data = (plane == Plane::Data && self.recorder.hears_data()).then(|| body.clone());
+        let audited = data.is_some() || plane == Plane::Control && self.recorder.is_active();
         let secure = origin.tls.is_some();
         let audit = audited.then(|| {
             Arc::new(Pending {
@@ -445,8 +453,13 @@ impl Front {
                 principal_id: self.authorizer.unique_id(&principal),
                 host: origin.host,
                 tls: origin.tls,
-                request: serde_json::from_slice(&body).unwrap_or_default(),
+                request: match data {
+                    None => serde_json::from_slice(&body).unwrap_or_default(),
+                    Some(_) => serde_json::Value::Null,
+                },
+                data,
                 resources: Default::default(),
+                federated: Default::default(),
                 written: AtomicBool::new(false),
             })
         });
@@ -498,6 +511,10 @@ impl Front {
     /// Nothing that has to leave an event is answered before it is kept.
     async fn recorded(&self, call: &Call, result: Result<Vec<u8>, AwsError>) -> Result<Vec<u8>, AwsError> {
         let Some(pending) = call.audit.as_ref().filter(|pending| !pending.is_written()) else { return result };
+        if pending.data.is_some() {
+            self.recorder.offer(call, result.as_ref().map(|_| ()));
+            return result;
+        }
         let events = match &result {
             // Of what was only read nothing is told.
             Ok(_) if pending.read_only => call.events(Ok(&serde_json::Value::Null)),

@@ -11,6 +11,7 @@ mod join;
 mod members;
 mod node;
 mod settings;
+mod store;
 mod sts;
 mod tables;
 
