@@ -6,7 +6,7 @@ use breakwater_aws::{
     About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, not_authorized,
 };
 use breakwater_meta::Mirror;
-use breakwater_policy::{Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
+use breakwater_policy::{Asked, Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
 use breakwater_types::AccountId;
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
@@ -30,7 +30,9 @@ struct Compiled {
     session: Option<Vec<(String, Arc<Policy>)>>,
     identity: Vec<(String, Arc<Policy>)>,
     boundary: Option<(String, Arc<Policy>)>,
-    /// Whether any of these looks at more than action and resource.
+    /// The condition keys that any of these looks at.
+    asked: Asked,
+    /// Whether there are any.
     asks: bool,
     /// There is no such user or role any more: it may do nothing, whoever's policy trusts its name.
     gone: bool,
@@ -182,6 +184,7 @@ impl Guard {
             session: None,
             identity: Vec::new(),
             boundary: None,
+            asked: Asked::default(),
             asks: false,
             gone: !matches!(principal.identity, Identity::Root),
         };
@@ -235,8 +238,9 @@ impl Guard {
             compiled.session = Some(all);
         }
         let session = compiled.session.iter().flatten();
-        let all = compiled.identity.iter().chain(&compiled.boundary).chain(session);
-        compiled.asks = all.into_iter().any(|(_, policy)| policy.asks());
+        let all = compiled.identity.iter().chain(&compiled.boundary).chain(session).map(|(_, policy)| &**policy);
+        compiled.asks = all.clone().any(Policy::asks);
+        compiled.asked = Asked::by(all);
         compiled.made_of = reader.made_of;
         compiled
     }
@@ -250,7 +254,7 @@ impl Guard {
         resource: &Arn,
         about: &About<'_>,
     ) -> Result<(), AwsError> {
-        let mut keys = self.request_keys(call);
+        let mut keys = self.request_keys(call, &Asked::default());
         if let CallerKind::WebIdentity { provider } | CallerKind::Saml { provider } = &federated.caller.kind {
             keys.set("aws:FederatedProvider", provider.as_str());
         }
@@ -273,13 +277,13 @@ impl Guard {
     }
 
     /// The condition keys of the request alone.
-    fn request_keys(&self, call: &Call) -> ConditionKeys {
-        let mut keys = ConditionKeys::default();
+    fn request_keys(&self, call: &Call, asked: &Asked) -> ConditionKeys {
+        let mut keys = ConditionKeys::of(asked);
         let seconds = call.received_unix_ms.div_euclid(1_000);
-        keys.set("aws:CurrentTime", rfc3339(seconds));
-        keys.set("aws:EpochTime", seconds.to_string());
-        keys.set("aws:SourceIp", call.source.ip().to_canonical().to_string());
-        keys.set("aws:SecureTransport", call.secure.to_string());
+        keys.set_with("aws:CurrentTime", || rfc3339(seconds));
+        keys.set_with("aws:EpochTime", || seconds.to_string());
+        keys.set_with("aws:SourceIp", || call.source.ip().to_canonical().to_string());
+        keys.set_with("aws:SecureTransport", || call.secure.to_string());
         keys.set("aws:RequestedRegion", self.region.as_str());
         keys.set("aws:ViaAWSService", "false");
         if let Some(Ok(agent)) = call.user_agent.as_ref().map(http_text) {
@@ -289,8 +293,8 @@ impl Guard {
     }
 
     /// The condition keys that every signed request has.
-    fn keys(&self, call: &Call, compiled: &Compiled) -> ConditionKeys {
-        let mut keys = self.request_keys(call);
+    fn keys(&self, call: &Call, compiled: &Compiled, asked: &Asked) -> ConditionKeys {
+        let mut keys = self.request_keys(call, asked);
         let seconds = call.received_unix_ms.div_euclid(1_000);
         keys.set("aws:PrincipalAccount", call.principal.account.as_str());
         keys.set("aws:PrincipalArn", call.principal.arn.as_str());
@@ -318,7 +322,7 @@ impl Guard {
         }
         if let Some(session) = &call.principal.session {
             keys.set("aws:userid", session.user_id.as_str());
-            keys.set("aws:TokenIssueTime", rfc3339(session.issued_unix_s));
+            keys.set_with("aws:TokenIssueTime", || rfc3339(session.issued_unix_s));
             for (tag, value) in &session.tags {
                 keys.set(format!("aws:PrincipalTag/{tag}"), value.as_str());
             }
@@ -326,9 +330,9 @@ impl Guard {
                 keys.set("aws:SourceIdentity", source.as_str());
             }
             // Long-lived credentials have no such key at all.
-            keys.set("aws:MultiFactorAuthPresent", session.mfa_unix_s.is_some().to_string());
+            keys.set_with("aws:MultiFactorAuthPresent", || session.mfa_unix_s.is_some().to_string());
             if let Some(mfa) = session.mfa_unix_s {
-                keys.set("aws:MultiFactorAuthAge", (seconds - mfa).max(0).to_string());
+                keys.set_with("aws:MultiFactorAuthAge", || (seconds - mfa).max(0).to_string());
             }
         }
         keys
@@ -401,8 +405,11 @@ impl Authorizer for Guard {
             self.denied.inc();
             return Err(AwsError::invalid_token());
         }
-        let keys = if compiled.asks || about.policy.as_ref().is_some_and(|p| p.policy.asks()) {
-            let mut keys = self.keys(call, &compiled);
+        let of_resource = about.policy.as_ref().is_some_and(|p| p.policy.asks());
+        let keys = if compiled.asks || of_resource {
+            // Whatever a policy of the resource may ask for beside.
+            let asked = if of_resource { &Asked::default() } else { &compiled.asked };
+            let mut keys = self.keys(call, &compiled, asked);
             (about.conditions)(&mut keys);
             keys
         } else {

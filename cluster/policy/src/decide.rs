@@ -158,6 +158,7 @@ pub fn decide<'a>(question: &Question<'_>, sources: &Sources<'a>) -> Decision<'a
     let no = |layer| Decision { outcome: Outcome::Denied(Why::Silent(layer)), by: None };
     let yes = |by| Decision { outcome: Outcome::Allowed, by };
     let grant = granted(sources.resource, question);
+    let allowing = first(sources.identity, Layer::Identity, Effect::Allow, question);
     let at_home = question.caller.account == question.account;
     let (needs_grant, grant_is_enough) = match &question.caller.kind {
         // They have no identity here whose policies could allow anything.
@@ -180,14 +181,13 @@ pub fn decide<'a>(question: &Question<'_>, sources: &Sources<'a>) -> Decision<'a
         let by_identity = || match (&question.caller.kind, &grant) {
             (CallerKind::Root, _) => None,
             (_, Some((_, Reach::Exact | Reach::Broad))) if grant_is_enough => None,
-            _ => silent(Layer::Identity, sources.identity),
+            _ => allowing.is_none().then_some(Layer::Identity),
         };
         if let Some(layer) = by_identity().or(by_boundary).or(by_session) {
             return no(layer);
         }
     }
-    let by_identity = first(sources.identity, Layer::Identity, Effect::Allow, question);
-    yes(by_identity.or(grant).map(|(place, _)| place))
+    yes(allowing.or(grant).map(|(place, _)| place))
 }
 
 /// Every statement that applies, for people who ask why.
