@@ -260,6 +260,19 @@ pub(crate) enum ArnPattern {
 
 const SEGMENTS: usize = 6;
 
+/// A given ARN, cut once for all patterns that it is compared with; nothing where it has fewer segments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CutArn<'a>(Option<[&'a str; SEGMENTS]>);
+
+impl<'a> CutArn<'a> {
+    pub(crate) fn new(arn: &'a str) -> Self {
+        let mut pieces = arn.splitn(SEGMENTS, ':');
+        let mut segments = [""; SEGMENTS];
+        let whole = segments.iter_mut().all(|segment| pieces.next().map(|piece| *segment = piece).is_some());
+        CutArn(whole.then_some(segments))
+    }
+}
+
 impl ArnPattern {
     pub(crate) fn parse(text: &str, variables: bool) -> Result<ArnPattern, BadVariable> {
         if text == "*" {
@@ -280,13 +293,16 @@ impl ArnPattern {
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {
-        match self {
-            ArnPattern::Everything => true,
-            ArnPattern::Segments(segments) => {
-                let mut given = arn.splitn(SEGMENTS, ':');
-                let all = segments.iter().all(|s| given.next().is_some_and(|given| s.matches(given, context)));
-                all && given.next().is_none()
+        self.matches_cut(&CutArn::new(arn), context)
+    }
+
+    pub(crate) fn matches_cut(&self, arn: &CutArn<'_>, context: &Context) -> bool {
+        match (self, &arn.0) {
+            (ArnPattern::Everything, _) => true,
+            (ArnPattern::Segments(segments), Some(given)) => {
+                segments.iter().zip(given).all(|(segment, given)| segment.matches(given, context))
             }
+            (ArnPattern::Segments(_), None) => false,
         }
     }
 }
