@@ -207,6 +207,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         };
         Blobs::start(parts, Default::default()).await?
     };
+    cloudtrail::exports::serve(&pages, &blobs);
     let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
     let region = common.region.clone();
     let delivery = Delivery::new(audit.clone(), blobs, meta.clone(), clock.clone(), region, periods);
