@@ -32,6 +32,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     if let Some(how) = breakwater_dynamodb::BROKEN.or(breakwater_storage::BROKEN) {
         tracing::error!(how, "this node is broken on purpose: it loses data or answers wrongly");
     }
+    if breakwater_aws::UNCHECKED {
+        tracing::error!("this node is for a benchmark only: it checks neither signatures nor policies");
+    }
     let common = &settings.common;
     breakwater_net::set_source(common.address);
     pages.serve(common.at(common.metrics_port)).await.context("metrics port")?;
