@@ -6,10 +6,11 @@ use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{cloudtrail, iam, sts};
+use crate::{blobs, cloudtrail, iam, sts};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditService, Spool, SpoolMetrics, outbox};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
+use breakwater_blobs::BlobMetrics;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
 use breakwater_iam::{Guard, GuardMetrics};
@@ -190,6 +191,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let (store, transport, format) = (member.store.clone(), transport.clone(), format.clone());
         Spool::start(store, transport, control, format)?
     };
+    let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
     let trail = Arc::new(cloudtrail::Context { audit, clock: clock.clone() });
 
     let server = {
@@ -202,6 +204,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             registry.register_collector(Box::new(MirrorMetrics(mirrors)));
             registry.register_collector(Box::new(GuardMetrics(guard.clone())));
             registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+            registry.register_collector(Box::new(BlobMetrics(blobs.clone())));
             let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&dynamodb::SERVICE, front.context())
