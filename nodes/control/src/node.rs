@@ -7,11 +7,11 @@ use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{cloudtrail, iam, sts};
+use crate::{blobs, cloudtrail, iam, sts};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
-use breakwater_blobs::Blobs;
+use breakwater_blobs::BlobMetrics;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
 use breakwater_iam::{Guard, GuardMetrics};
@@ -193,24 +193,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let wanted = Mirror::start(meta.clone(), trails::PREFIX.to_vec());
         Spool::start(store, transport, control, format, DataEvents::start(wanted, front.data_calls()))?
     };
-    let blobs = {
-        let parts = breakwater_blobs::Parts {
-            transport: transport.clone(),
-            meta: meta.clone(),
-            nodes: front.context().nodes.clone(),
-            holders: common.control.iter().map(|c| c.name.clone()).collect(),
-            formats: format.clone(),
-            clock: clock.clone(),
-            dir: common.data_dir.join("blobs"),
-            disk: Arc::new(breakwater_storage::OsDisk),
-            provider: Arc::new(breakwater_storage::DevKeyFile::open(common.identity_dir.join("dev.key"))?),
-        };
-        Blobs::start(parts, Default::default()).await?
-    };
+    let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
     cloudtrail::exports::serve(&pages, &blobs);
     let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
     let region = common.region.clone();
-    let delivery = Delivery::new(audit.clone(), blobs, meta.clone(), clock.clone(), region, periods);
+    let delivery = Delivery::new(audit.clone(), blobs.clone(), meta.clone(), clock.clone(), region, periods);
     tokio::spawn(delivery.run());
     let (audit_metrics, trail_formats) = (AuditMetrics(audit.clone()), format.clone());
     let trail = cloudtrail::Context { audit, clock: clock.clone(), meta: meta.clone(), formats: trail_formats };
@@ -226,6 +213,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             registry.register_collector(Box::new(GuardMetrics(guard.clone())));
             registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
             registry.register_collector(Box::new(audit_metrics));
+            registry.register_collector(Box::new(BlobMetrics(blobs.clone())));
             let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&dynamodb::SERVICE, front.context())
