@@ -3,6 +3,7 @@
 
 mod accounts;
 mod cloudtrail;
+mod console;
 mod credentials;
 mod iam;
 mod join;

@@ -10,6 +10,7 @@ pub(crate) mod errors;
 mod groups;
 mod instance_profiles;
 pub(crate) mod mfa;
+pub(crate) mod passwords;
 mod policies;
 mod prelude;
 mod roles;
@@ -118,6 +119,14 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<account::DeleteAccountAlias>(),
     entry::<account::GetAccountSummary>(),
     entry::<account::ListAccountAliases>(),
+    entry::<passwords::ChangePassword>(),
+    entry::<passwords::CreateLoginProfile>(),
+    entry::<passwords::DeleteAccountPasswordPolicy>(),
+    entry::<passwords::DeleteLoginProfile>(),
+    entry::<passwords::GetAccountPasswordPolicy>(),
+    entry::<passwords::GetLoginProfile>(),
+    entry::<passwords::UpdateAccountPasswordPolicy>(),
+    entry::<passwords::UpdateLoginProfile>(),
     entry::<roles::UpdateRoleDescription>(),
     entry::<instance_profiles::AddRoleToInstanceProfile>(),
     entry::<instance_profiles::CreateInstanceProfile>(),
@@ -136,15 +145,11 @@ const MISSING: &[&str] = &[
     "AcceptDelegationRequest",
     "AddClientIDToOpenIDConnectProvider",
     "AssociateDelegationRequest",
-    "ChangePassword",
     "CreateDelegationRequest",
-    "CreateLoginProfile",
     "CreateOpenIDConnectProvider",
     "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
-    "DeleteAccountPasswordPolicy",
-    "DeleteLoginProfile",
     "DeleteOpenIDConnectProvider",
     "DeleteSAMLProvider",
     "DeleteSSHPublicKey",
@@ -163,13 +168,11 @@ const MISSING: &[&str] = &[
     "GenerateServiceLastAccessedDetails",
     "GetAccessKeyLastUsed",
     "GetAccountAuthorizationDetails",
-    "GetAccountPasswordPolicy",
     "GetContextKeysForCustomPolicy",
     "GetContextKeysForPrincipalPolicy",
     "GetCredentialReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
-    "GetLoginProfile",
     "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
@@ -204,10 +207,8 @@ const MISSING: &[&str] = &[
     "UntagOpenIDConnectProvider",
     "UntagSAMLProvider",
     "UntagServerCertificate",
-    "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
     "UpdateGroup",
-    "UpdateLoginProfile",
     "UpdateOpenIDConnectProviderThumbprint",
     "UpdateSAMLProvider",
     "UpdateSSHPublicKey",
