@@ -20,7 +20,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn word(self) -> &'static str {
+    /// As in ARNs, and as IAM's documentation names the type of resource.
+    pub const fn word(self) -> &'static str {
         match self {
             Kind::User => "user",
             Kind::Group => "group",
@@ -41,6 +42,11 @@ pub fn key(account: &AccountId, kind: Kind, name: &str) -> Vec<u8> {
     let mut key = prefix(account, kind);
     key.extend_from_slice(name.to_lowercase().as_bytes());
     key
+}
+
+/// The name that a user has now, by her unique id: of users who had another before.
+pub fn renamed_key(account: &AccountId, user_id: &str) -> Vec<u8> {
+    format!("iam/aws/{account}/renamed/{user_id}").into_bytes()
 }
 
 /// Policies that were written into a user or group, and those that are attached to it, by ARN.

@@ -4,12 +4,15 @@
 mod accounts;
 mod cloudtrail;
 mod console;
+#[cfg(test)]
+mod coverage_tests;
 mod credentials;
 mod iam;
 mod join;
 mod members;
 mod node;
 mod settings;
+mod store;
 mod sts;
 mod tables;
 

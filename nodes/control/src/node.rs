@@ -1,6 +1,7 @@
 //! Builds a control node, runs it, and ends it in order.
 
 use crate::accounts;
+use crate::cloudtrail::delivery::{Delivery, Periods};
 use crate::console::Console;
 use crate::credentials::{self, KeysHandler};
 use crate::iam::passwords::root;
@@ -10,8 +11,9 @@ use crate::settings::Settings;
 use crate::tables;
 use crate::{cloudtrail, console, iam, sts};
 use anyhow::{Context, Result};
-use breakwater_audit::{AuditService, Spool, SpoolMetrics, outbox};
+use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
+use breakwater_blobs::Blobs;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
 use breakwater_iam::{Guard, GuardMetrics};
@@ -115,8 +117,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         tokio::spawn(async move { join.serve(join_listener, &certificate, ended).await });
     }
 
-    let audit = AuditService::start(&transport);
     let format = Arc::new(Formats::default());
+    let audit = AuditService::start(&transport, format.clone(), clock.clone());
     let known_formats = Mirror::start(meta.clone(), formats::FORMATS.to_vec());
     formats::follow(known_formats.clone(), format.clone());
     let events = Mirror::start(meta.clone(), outbox::PREFIX.to_vec());
@@ -190,14 +192,34 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
     tokio::spawn(keep_events(audit.clone(), groups.clone(), founders, format.clone(), front.context().nodes.clone()));
     tokio::spawn(audit.clone().empty_outbox(meta.clone(), events));
-    tokio::spawn(audit.clone().tidy(clock.clone()));
+    tokio::spawn(audit.clone().tidy(settings.audit_bytes_max));
     let control = common.control.iter().map(|c| c.name.clone()).collect();
     let spool = {
         let (store, transport, format) = (member.store.clone(), transport.clone(), format.clone());
-        Spool::start(store, transport, control, format)?
+        let wanted = Mirror::start(meta.clone(), trails::PREFIX.to_vec());
+        Spool::start(store, transport, control, format, DataEvents::start(wanted, front.data_calls()))?
     };
     let console = Console::new(iam.clone(), spool.clone(), common.region.clone(), console_keys);
-    let trail = Arc::new(cloudtrail::Context { audit, clock: clock.clone() });
+    let blobs = {
+        let parts = breakwater_blobs::Parts {
+            transport: transport.clone(),
+            meta: meta.clone(),
+            nodes: front.context().nodes.clone(),
+            holders: common.control.iter().map(|c| c.name.clone()).collect(),
+            formats: format.clone(),
+            clock: clock.clone(),
+            dir: common.data_dir.join("blobs"),
+            disk: Arc::new(breakwater_storage::OsDisk),
+            provider: Arc::new(breakwater_storage::DevKeyFile::open(common.identity_dir.join("dev.key"))?),
+        };
+        Blobs::start(parts, Default::default()).await?
+    };
+    let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
+    let region = common.region.clone();
+    let delivery = Delivery::new(audit.clone(), blobs, meta.clone(), clock.clone(), region, periods);
+    tokio::spawn(delivery.run());
+    let (audit_metrics, trail_formats) = (AuditMetrics(audit.clone()), format.clone());
+    let trail = cloudtrail::Context { audit, clock: clock.clone(), meta: meta.clone(), formats: trail_formats };
 
     let server = {
         let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
@@ -209,12 +231,13 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             registry.register_collector(Box::new(MirrorMetrics(mirrors)));
             registry.register_collector(Box::new(GuardMetrics(guard.clone())));
             registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+            registry.register_collector(Box::new(audit_metrics));
             let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&dynamodb::SERVICE, front.context())
                 .mount(&iam::SERVICE, iam.clone())
                 .mount(&sts::SERVICE, iam)
-                .mount(&cloudtrail::SERVICE, trail)
+                .mount(&cloudtrail::SERVICE, Arc::new(trail))
                 .route(console::PATH, console.route())
                 .build();
             built = Some(door);

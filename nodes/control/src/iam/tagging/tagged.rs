@@ -9,6 +9,8 @@ pub trait Tagged: Send + Sync + 'static {
     type Record: Serialize + DeserializeOwned + Send + Sync;
     /// Names and actions, in the order: tag, untag, list.
     const OPERATIONS: [(&'static str, &'static str); 3];
+    /// As `user`.
+    const RESOURCE_TYPE: &'static str;
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn;
     fn find(
         ctx: &Context,
@@ -39,6 +41,7 @@ impl Tagged for OfUser {
     type Record = User;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagUser", "iam:TagUser"), ("UntagUser", "iam:UntagUser"), ("ListUserTags", "iam:ListUserTags")];
+    const RESOURCE_TYPE: &'static str = "user";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::User, names.user_name.as_deref())
     }
@@ -55,6 +58,7 @@ impl Tagged for OfRole {
     type Record = Role;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagRole", "iam:TagRole"), ("UntagRole", "iam:UntagRole"), ("ListRoleTags", "iam:ListRoleTags")];
+    const RESOURCE_TYPE: &'static str = "role";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::Role, names.role_name.as_deref())
     }
@@ -71,6 +75,7 @@ impl Tagged for OfPolicy {
     type Record = ManagedPolicy;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagPolicy", "iam:TagPolicy"), ("UntagPolicy", "iam:UntagPolicy"), ("ListPolicyTags", "iam:ListPolicyTags")];
+    const RESOURCE_TYPE: &'static str = "policy";
     fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
         Arn::raw(names.policy_arn.clone().unwrap_or_default())
     }
@@ -89,6 +94,7 @@ impl Tagged for OfMfaDevice {
         ("UntagMFADevice", "iam:UntagMFADevice"),
         ("ListMFADeviceTags", "iam:ListMFADeviceTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "mfa";
     fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
         Arn::raw(names.serial_number.clone().unwrap_or_default())
     }
@@ -107,6 +113,7 @@ impl Tagged for OfInstanceProfile {
         ("UntagInstanceProfile", "iam:UntagInstanceProfile"),
         ("ListInstanceProfileTags", "iam:ListInstanceProfileTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "instance-profile";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::InstanceProfile, Some(names.instance_profile_name.as_deref().unwrap_or_default()))
     }

@@ -19,6 +19,7 @@ impl Operation for DeleteUser {
     const ACTION: &'static str = "iam:DeleteUser";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]
@@ -55,6 +56,7 @@ impl Operation for DeleteUser {
             }
             attach.compares.extend([user.unchanged(), Compare::Absent(login)]);
             attach.ops.push(user.delete());
+            attach.ops.push(Op::Delete { key: records::renamed_key(&call.principal.account, &record.id) });
             Ok(attach.into_change(json!({})))
         })
         .await
