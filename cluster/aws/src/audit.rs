@@ -334,6 +334,9 @@ impl Call {
         if !known.is_empty() {
             set("resources", known.into());
         }
+        if self.principal.session.as_ref().is_some_and(|session| session.is_signed_in()) {
+            set("sessionCredentialFromConsole", "true".into());
+        }
         set("eventType", "AwsApiCall".into());
         set("managementEvent", pending.data.is_none().into());
         set("eventCategory", if pending.data.is_none() { "Management" } else { "Data" }.into());

@@ -48,6 +48,7 @@ pub const HEALTH_PATH: &str = "/_breakwater/health";
 
 /// Pages on the same port that are not AWS's, as the console: everything under a path that begins with `/_`.
 /// An answer without an end should write something now and then: a client that left may show in no other way.
+/// Where the client speaks TLS, the request's extensions hold [`audit::Tls`].
 pub trait Route: Send + Sync + 'static {
     fn serve(
         &self,
@@ -585,7 +586,7 @@ impl Front {
 
     async fn serve_route(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         source: SocketAddr,
         connection: &Arc<Connection>,
     ) -> Response<AnswerBody> {
@@ -605,6 +606,9 @@ impl Front {
             connection.enter(Phase::Answering);
             return answer::not_found(&RequestId::random());
         };
+        if let Some(tls) = connection.tls.get() {
+            request.extensions_mut().insert(tls.clone());
+        }
         let served = AssertUnwindSafe(async { route.serve(request, source).await }).catch_unwind().await;
         match served {
             Ok(response) => {

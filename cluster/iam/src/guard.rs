@@ -390,6 +390,7 @@ impl Authorizer for Guard {
         }
         if let Some(session) = &principal.session
             && session.role.is_none()
+            && !session.is_signed_in()
             && (session.mfa_unix_s.is_none() && action.starts_with("iam:")
                 || action.starts_with("sts:") && !SESSION_STS.contains(&action))
         {

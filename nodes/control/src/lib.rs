@@ -4,6 +4,7 @@
 mod accounts;
 mod blobs;
 mod cloudtrail;
+mod console;
 #[cfg(test)]
 mod coverage_tests;
 mod credentials;

@@ -2,12 +2,14 @@
 
 use crate::accounts;
 use crate::cloudtrail::delivery::{Delivery, Periods};
+use crate::console::Console;
 use crate::credentials::{self, KeysHandler};
+use crate::iam::passwords::root;
 use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{blobs, cloudtrail, iam, sts};
+use crate::{blobs, cloudtrail, console, iam, sts};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
@@ -124,7 +126,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
     let start = async {
         pages.not_ready("waits for a quorum of control nodes");
-        credentials::load_first(&common.identity_dir, &meta, &clock, Instant::now() + START_MAX).await?;
+        let root = credentials::load_first(&common.identity_dir, &meta, &clock, Instant::now() + START_MAX).await?;
         let record = NodeRecord {
             name: common.name.clone(),
             kind: NodeKind::Control,
@@ -144,9 +146,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             let shown = mirror.wait_for(now, Instant::now() + START_MAX).await;
             anyhow::ensure!(shown, "the control store's contents didn't arrive");
         }
-        anyhow::Ok(session_keys)
+        let console_keys = console::keys(&meta, Instant::now() + START_MAX).await?;
+        anyhow::Ok((session_keys, console_keys, root))
     };
-    let session_keys = tokio::select! {
+    let (session_keys, console_keys, root) = tokio::select! {
         started = start => started?,
         () = shutdown.asked() => return Ok(()),
     };
@@ -163,7 +166,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     };
     transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
 
-    accounts::serve(&pages, &meta, &clock);
+    if let Some((account, password)) = root {
+        tokio::spawn(root::load_first(meta.clone(), clock.clone(), format.clone(), account, password));
+    }
+    accounts::serve(&pages, &meta, &clock, &format);
     let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
     let front_settings = dynamodb::node::FrontSettings {
         scope: scope.clone(),
@@ -195,6 +201,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     };
     let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
     cloudtrail::exports::serve(&pages, &blobs);
+    let console = Console::new(iam.clone(), spool.clone(), common.region.clone(), console_keys);
     let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
     let region = common.region.clone();
     let delivery = Delivery::new(audit.clone(), blobs.clone(), meta.clone(), clock.clone(), region, periods);
@@ -220,10 +227,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
                 .mount(&iam::SERVICE, iam.clone())
                 .mount(&sts::SERVICE, iam)
                 .mount(&cloudtrail::SERVICE, Arc::new(trail))
+                .route(console::PATH, console.route())
                 .build();
             built = Some(door);
         });
         let door = built.context("the front door was not built")?;
+        console.behind(&door);
         Server::start(listener, door, Some(certificate.front_server()?))?
     };
     pages.ready();

@@ -10,6 +10,7 @@ pub(crate) mod errors;
 mod groups;
 mod instance_profiles;
 pub(crate) mod mfa;
+pub(crate) mod passwords;
 mod policies;
 mod prelude;
 mod roles;
@@ -119,6 +120,14 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<account::DeleteAccountAlias>(),
     entry::<account::GetAccountSummary>(),
     entry::<account::ListAccountAliases>(),
+    entry::<passwords::ChangePassword>(),
+    entry::<passwords::CreateLoginProfile>(),
+    entry::<passwords::DeleteAccountPasswordPolicy>(),
+    entry::<passwords::DeleteLoginProfile>(),
+    entry::<passwords::GetAccountPasswordPolicy>(),
+    entry::<passwords::GetLoginProfile>(),
+    entry::<passwords::UpdateAccountPasswordPolicy>(),
+    entry::<passwords::UpdateLoginProfile>(),
     entry::<roles::UpdateRoleDescription>(),
     entry::<instance_profiles::AddRoleToInstanceProfile>(),
     entry::<instance_profiles::CreateInstanceProfile>(),
@@ -144,15 +153,11 @@ const MISSING: &[&str] = &[
     "AcceptDelegationRequest",
     "AddClientIDToOpenIDConnectProvider",
     "AssociateDelegationRequest",
-    "ChangePassword",
     "CreateDelegationRequest",
-    "CreateLoginProfile",
     "CreateOpenIDConnectProvider",
     "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
-    "DeleteAccountPasswordPolicy",
-    "DeleteLoginProfile",
     "DeleteOpenIDConnectProvider",
     "DeleteSAMLProvider",
     "DeleteSSHPublicKey",
@@ -170,11 +175,9 @@ const MISSING: &[&str] = &[
     "GenerateOrganizationsAccessReport",
     "GenerateServiceLastAccessedDetails",
     "GetAccessKeyLastUsed",
-    "GetAccountPasswordPolicy",
     "GetCredentialReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
-    "GetLoginProfile",
     "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
@@ -207,9 +210,7 @@ const MISSING: &[&str] = &[
     "UntagOpenIDConnectProvider",
     "UntagSAMLProvider",
     "UntagServerCertificate",
-    "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
-    "UpdateLoginProfile",
     "UpdateOpenIDConnectProviderThumbprint",
     "UpdateSAMLProvider",
     "UpdateSSHPublicKey",

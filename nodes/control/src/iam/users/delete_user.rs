@@ -1,5 +1,6 @@
 //! DeleteUser.
 
+use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
 
 pub struct DeleteUser;
@@ -30,7 +31,10 @@ impl Operation for DeleteUser {
             let user = ctx.named::<User>(call, Kind::User, name).await?;
             let record = &user.record;
             let devices: Vec<String> = ctx.all(call, &store::user_mfa_prefix(&call.principal.account, name)).await?;
-            let first = if !record.access_keys.is_empty() {
+            let login = login::key(&call.principal.account, &record.id);
+            let first = if ctx.find::<Login>(call, login.clone()).await?.is_some() {
+                Some("delete login profile")
+            } else if !record.access_keys.is_empty() {
                 Some("delete access keys")
             } else if !devices.is_empty() {
                 Some("delete MFA device")
@@ -50,7 +54,7 @@ impl Operation for DeleteUser {
             if let Some(arn) = &record.boundary {
                 attach.count(ctx, call, arn, -1).await?;
             }
-            attach.compares.push(user.unchanged());
+            attach.compares.extend([user.unchanged(), Compare::Absent(login)]);
             attach.ops.push(user.delete());
             attach.ops.push(Op::Delete { key: records::renamed_key(&call.principal.account, &record.id) });
             Ok(attach.into_change(json!({})))
