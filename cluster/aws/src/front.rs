@@ -15,6 +15,7 @@ use crate::mount::{Described, Mount, Mounted};
 use crate::operation::{Access, Plane, Protocol, Service};
 use crate::query::{self, Form};
 use crate::sigv4::{Credentials, SignedRequest, Verifier};
+use crate::usage::{Unnoted, Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -115,6 +116,7 @@ pub struct FrontBuilder {
     first: Option<Arc<dyn Mounted>>,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
+    usage: Arc<dyn Usage>,
 }
 
 pub struct Front {
@@ -132,6 +134,7 @@ pub struct Front {
     first_service: &'static str,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
+    usage: Arc<dyn Usage>,
     draining: AtomicBool,
     in_flight: AtomicUsize,
     bodies: Bodies,
@@ -166,7 +169,14 @@ impl FrontBuilder {
             first: None,
             routes: Vec::new(),
             ready: Arc::new(|| true),
+            usage: Arc::new(Unnoted),
         }
+    }
+
+    /// Notes who uses what.
+    pub fn usage(mut self, usage: Arc<dyn Usage>) -> Self {
+        self.usage = usage;
+        self
     }
 
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -214,6 +224,7 @@ impl FrontBuilder {
             first_service,
             routes: self.routes,
             ready: self.ready,
+            usage: self.usage,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             health: health.into(),
@@ -426,6 +437,15 @@ impl Front {
         );
         let audited = plane == Plane::Control && self.recorder.is_active();
         let secure = origin.tls.is_some();
+        let received_unix_ms = self.clock.unix_ms();
+        self.usage.used(&Used {
+            service: names.service,
+            operation,
+            plane,
+            principal: &principal,
+            region: if names.global { GLOBAL_REGION } else { self.scope.region.as_str() },
+            unix_s: received_unix_ms.div_euclid(1_000),
+        });
         let audit = audited.then(|| {
             Arc::new(Pending {
                 id: audit::new_id(),
@@ -450,7 +470,7 @@ impl Front {
             source: origin.source,
             secure,
             user_agent: origin.user_agent,
-            received_unix_ms: self.clock.unix_ms(),
+            received_unix_ms,
             clock: self.clock.clone(),
             span,
             audit,

@@ -27,6 +27,7 @@ pub mod operation;
 pub mod query;
 pub mod server;
 pub mod sigv4;
+pub mod usage;
 
 pub use arn::Arn;
 pub use audit::{Event, Recorder, Unrecorded};
@@ -43,3 +44,4 @@ pub use server::Server;
 pub use sigv4::{
     Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SigningKey, derive_signing_key,
 };
+pub use usage::{Unnoted, Usage, Used};

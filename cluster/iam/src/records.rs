@@ -163,6 +163,23 @@ impl ManagedPolicy {
     }
 }
 
+/// The tags of the user, role, policy, device or instance profile that has this ARN; none where IAM has no such thing.
+pub fn tags_of(arn: &str, get: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<BTreeMap<String, String>> {
+    let (account, resource) = arn.strip_prefix("arn:aws:iam::")?.split_once(':')?;
+    let account = AccountId::new(account).ok()?;
+    let (kind, path) = resource.split_once('/')?;
+    let name = path.rsplit('/').next()?;
+    let value = |kind| get(&key(&account, kind, name));
+    match kind {
+        "user" => Some(read::<User>(&value(Kind::User)?).ok()?.tags),
+        "role" => Some(read::<Role>(&value(Kind::Role)?).ok()?.tags),
+        "policy" => Some(read::<ManagedPolicy>(&value(Kind::Policy)?).ok()?.tags),
+        "mfa" => Some(read::<MfaDevice>(&value(Kind::Mfa)?).ok()?.tags),
+        "instance-profile" => Some(read::<InstanceProfile>(&value(Kind::InstanceProfile)?).ok()?.tags),
+        _ => None,
+    }
+}
+
 /// `arn:aws:iam::111122223333:user/path/name`.
 pub fn arn(account: &AccountId, kind: Kind, path: &str, name: &str) -> String {
     format!("arn:aws:iam::{account}:{}{path}{name}", kind.word())

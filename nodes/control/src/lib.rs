@@ -11,6 +11,7 @@ mod node;
 mod settings;
 mod sts;
 mod tables;
+mod usage;
 
 use breakwater_node::{run, settings as read_settings};
 use settings::Settings;

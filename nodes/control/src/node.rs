@@ -6,13 +6,13 @@ use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{cloudtrail, iam, sts};
+use crate::{cloudtrail, iam, sts, usage};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditService, Spool, SpoolMetrics, outbox};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
-use breakwater_iam::{Guard, GuardMetrics};
+use breakwater_iam::{Guard, GuardMetrics, Usages};
 use breakwater_identity::{CertificateMetrics, JoinService, Joining, PeerIdentity, load_ca};
 use breakwater_meta::formats;
 use breakwater_meta::records::{self, NodeRecord};
@@ -170,7 +170,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         kept: None,
     };
-    let guard = Guard::new(identities.clone(), common.region.as_str());
+    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.identities_stale_ms_max);
+    let usages = Usages::new(guard.clone());
+    transport.register(Kind::Usage, &[NodeKind::Dynamo], Arc::new(usage::UsageHandler(usages.clone())));
+    let uses_every = Duration::from_millis(settings.uses_every_ms);
+    tokio::spawn(usage::keep(usages.clone(), meta.clone(), format.clone(), uses_every));
     let iam = Arc::new(iam::Context {
         meta: meta.clone(),
         mirror: identities.clone(),
@@ -179,6 +183,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         formats: format.clone(),
     });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
+    guard.know_tags({
+        let tables = front.context();
+        move |arn| tables.tags_of(arn)
+    });
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
     tokio::spawn(raise_format(meta_group.clone(), meta.clone()));
     tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
@@ -204,6 +212,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
             let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
+                .usage(usages)
                 .mount(&dynamodb::SERVICE, front.context())
                 .mount(&iam::SERVICE, iam.clone())
                 .mount(&sts::SERVICE, iam)

@@ -110,6 +110,25 @@ impl Context {
         }
     }
 
+    /// The same, each with what its key says after the prefix.
+    pub async fn all_with_names<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        prefix: &[u8],
+    ) -> Result<Vec<(String, T)>, AwsError> {
+        let mut range = RangeRequest::prefix(prefix, PAGE);
+        let mut all = Vec::new();
+        loop {
+            let page = self.meta.range(range.clone(), call.deadline).await.map_err(|e| failed(&e))?;
+            for entry in &page.entries {
+                let name = String::from_utf8_lossy(&entry.key[prefix.len()..]).into_owned();
+                all.push((name, records::read(&entry.value).map_err(AwsError::internal)?));
+            }
+            let (true, Some(last)) = (page.more, page.entries.last()) else { return Ok(all) };
+            range.start = [&last.key[..], &[0]].concat();
+        }
+    }
+
     /// Does what `plan` says, planning anew where somebody else was faster. Ends when this node's own guard has seen it.
     pub async fn change<F>(&self, call: &Call, plan: impl FnMut() -> F) -> Result<Value, AwsError>
     where

@@ -1,0 +1,45 @@
+//! GetServerCertificate: all but its private key.
+
+use super::{arn_of, chain_key, metadata, named};
+use crate::iam::prelude::*;
+
+pub struct GetServerCertificate;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    server_certificate_name: Option<String>,
+}
+
+impl Operation for GetServerCertificate {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "GetServerCertificate";
+    const ACTION: &'static str = "iam:GetServerCertificate";
+    const ACCESS: Access = Access::Read;
+    const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "server-certificate";
+
+    fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![arn_of(call, request.server_certificate_name.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let certificate = named(ctx, call, request.server_certificate_name.as_deref()).await?.record;
+        let account = &call.principal.account;
+        let mut shape = json!({
+            "ServerCertificateMetadata": metadata(account, &certificate),
+            "CertificateBody": certificate.body,
+        });
+        if certificate.has_chain {
+            let chain = ctx.meta.get(&chain_key(account, &certificate.id), call.deadline).await;
+            let chain = chain.map_err(|e| errors::unavailable(&e.to_string()))?;
+            shape["CertificateChain"] = chain.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()).into();
+        }
+        if !certificate.tags.is_empty() {
+            shape["Tags"] = shapes::tags(&certificate.tags);
+        }
+        Ok(json!({ "ServerCertificate": shape }))
+    }
+}
