@@ -282,7 +282,7 @@ impl Guard {
             keys.set("aws:UserAgent", agent);
         }
         keys.set("aws:PrincipalAccount", call.principal.account.as_str());
-        keys.set("aws:PrincipalArn", call.principal.arn.as_str());
+        keys.set("aws:PrincipalArn", compiled.caller.arn.as_str());
         match &call.principal.identity {
             Identity::Root => {
                 keys.set("aws:PrincipalType", "Account");
@@ -290,7 +290,8 @@ impl Guard {
             }
             Identity::User(name) => {
                 keys.set("aws:PrincipalType", "User");
-                keys.set("aws:username", name.as_str());
+                // As she is called now: sessions know her former name.
+                keys.set("aws:username", compiled.caller.arn.rsplit('/').next().unwrap_or(name));
                 keys.set("aws:userid", compiled.who.id.as_str());
             }
             Identity::Role(_) => {

@@ -58,7 +58,8 @@ impl Usages {
     fn is_due(&self, what: What, credential: &str, unix_s: i64) -> bool {
         let minute = unix_s.div_euclid(GRANULARITY_S);
         if let Some(last) = self.noted.read().get(&what).and_then(|all| all.get(credential)) {
-            return last.swap(minute, Ordering::Relaxed) != minute;
+            // Looked at first: a key in steady use is only read.
+            return last.load(Ordering::Relaxed) != minute && last.swap(minute, Ordering::Relaxed) != minute;
         }
         let mut noted = self.noted.write();
         let all = noted.entry(what).or_default();

