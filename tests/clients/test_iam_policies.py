@@ -31,7 +31,7 @@ BAD = [
     (statement(Condition={"NumericEquals": {"a:b": "one"}}), "The policy failed legacy parsing"),
     (statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/99"}}), "The policy failed legacy parsing"),
     (statement(Resource="bucket"), 'Resource bucket must be in ARN format or "*".'),
-    (statement(Resource="arn:nowhere:s3:::b"), 'Partition "nowhere" is not valid for resource "arn:nowhere:s3:::b".'),
+    (statement(Resource="arn:nowhere:s3:::b"), 'Partition "nowhere" is not valid for resource "arn:nowhere:s3:*:*:b".'),
     (statement(Resource="arn:aws:iam:us-east-1:1:user/x"),
      "IAM resource arn:aws:iam:us-east-1:1:user/x cannot contain region information."),
     (statement(Resource=[]), "Policy statement must contain resources."),

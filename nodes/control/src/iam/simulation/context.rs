@@ -21,8 +21,8 @@ const TYPES: &str = "Member must satisfy enum value set: [string, stringList, nu
 /// Whether a value is one of its type.
 fn fits(kind: &str, value: &str) -> Option<bool> {
     let address = || value.split_once('/').map_or(value, |(address, _)| address).parse::<IpAddr>().is_ok();
-    let date =
-        || value.parse::<i64>().is_ok() || value.len() <= 10 || OffsetDateTime::parse(value, &Iso8601::DEFAULT).is_ok();
+    let short = || matches!(value.len(), 4 | 7 | 10) && value.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date = || value.parse::<i64>().is_ok() || short() || OffsetDateTime::parse(value, &Iso8601::DEFAULT).is_ok();
     Some(match kind {
         "string" => true,
         "numeric" => value.trim().parse::<f64>().is_ok_and(f64::is_finite),
