@@ -80,6 +80,9 @@ def test_keys_that_policies_look_at_are_told(iam):
     assert iam.get_context_keys_for_custom_policy(PolicyInputList=[one])["ContextKeyNames"] == [
         "aws:username", "s3:prefix", "aws:UserAgent"]
     assert outcome(iam.get_context_keys_for_custom_policy, PolicyInputList=["{"]) == "InvalidInput"
+    assert iam.get_context_keys_for_custom_policy(PolicyInputList=[])["ContextKeyNames"] == []
+    empty = {"ResourceArns": [], "ContextEntries": [entry("my:List", "stringList")]}
+    assert decisions(iam.simulate_custom_policy(PolicyInputList=[], ActionNames=["s3:GetObject"], **empty)) == ["implicitDeny"]
     missing = iam.simulate_custom_policy(
         PolicyInputList=[one], ActionNames=["s3:GetObject"], ResourceArns=["arn:aws:s3:::b/ann/x"])
     result = missing["EvaluationResults"][0]

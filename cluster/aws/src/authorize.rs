@@ -1,7 +1,7 @@
 //! May this caller do this? Asked for every resource of every call, before the operation runs.
 
 use crate::arn::Arn;
-use crate::call::{Call, Identity, Principal};
+use crate::call::{Call, Federated, Identity, Principal};
 use crate::error::AwsError;
 use breakwater_policy::{Context, Policy};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub struct About<'a> {
     /// Adds the service's own condition keys.
     pub conditions: &'a dyn Fn(&mut Context),
     pub policy: Option<ResourcePolicy>,
+    /// Who calls an operation that needs no signature; in place of the call's principal.
+    pub caller: Option<&'a Federated>,
 }
 
 /// Answers from memory: a call to another node has no place on a request's way.

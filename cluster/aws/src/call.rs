@@ -51,16 +51,32 @@ pub enum Identity {
     User(String),
     /// A session of the role with this name.
     Role(String),
+    /// A federated user of this name, with at most the rights of who vouched for it.
+    Federated(String),
+    /// Who sent an unsigned request, to an operation that AWS leaves open.
+    Anonymous,
+}
+
+/// Somebody whom an identity provider vouched for, as an open operation has proved. It has no identity here yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Federated {
+    /// As policies see it: [`breakwater_policy::CallerKind::WebIdentity`] or `Saml`.
+    pub caller: breakwater_policy::Caller,
+    /// As events have it: the provider and its name for the caller.
+    pub principal_id: String,
+    pub user_name: String,
+    pub identity_provider: String,
 }
 
 impl Identity {
-    /// From an ARN of IAM, as access keys keep it.
+    /// From an ARN of IAM, as access keys and the sessions of users keep it.
     pub fn of_arn(arn: &str) -> Option<Identity> {
         let mut parts = arn.splitn(6, ':');
         let (service, resource) = (parts.nth(2)?, parts.nth(2)?);
         match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Some(Identity::Root),
             ("iam", Some(("user", path))) => path.rsplit('/').next().map(|name| Identity::User(name.to_owned())),
+            ("sts", Some(("federated-user", name))) => Some(Identity::Federated(name.to_owned())),
             _ => None,
         }
     }
@@ -76,6 +92,19 @@ pub struct Principal {
     pub identity: Identity,
     /// Where the credentials are temporary.
     pub session: Option<Arc<Session>>,
+}
+
+impl Principal {
+    /// Who signed nothing. Events of what can't be told whose it is stand in this account's trail.
+    pub fn anonymous(account: AccountId) -> Principal {
+        Principal {
+            access_key_id: String::new(),
+            account,
+            arn: "anonymous".to_owned(),
+            identity: Identity::Anonymous,
+            session: None,
+        }
+    }
 }
 
 /// One request, after its signature was found good.

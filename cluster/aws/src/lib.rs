@@ -4,7 +4,8 @@
 //! This crate must not: know any service's data model, Raft, or another node; call anything over the network on a
 //! request's way; let a secret reach a log or an error.
 //!
-//! Invariants: nothing runs unless a good signature and an authorizer's yes came before; a bound that is reached
+//! Invariants: nothing runs unless a good signature and an authorizer's yes came before, but for operations that say they
+//! are open, whose caller an authorizer weighs as they prove it; a bound that is reached
 //! answers before anything is done; no input, and no handler's panic, ends the process.
 //!
 //! Start reading at [`front`] for the way of a request, [`operation`] for what a service brings, [`sigv4`] for who calls.
@@ -27,13 +28,14 @@ pub mod operation;
 pub mod query;
 pub mod server;
 pub mod sigv4;
+mod unchecked;
 pub mod usage;
 
 pub use arn::Arn;
 pub use audit::{Event, Recorder, Unrecorded};
 pub use authorize::{About, Authorizer, ResourcePolicy, RootOnly, not_authorized};
 pub use breakwater_policy::Context as ConditionKeys;
-pub use call::{Call, Identity, Principal, RequestId};
+pub use call::{Call, Federated, Identity, Principal, RequestId};
 pub use connection::{BoxError, RouteBody};
 pub use error::{AwsError, Fault, Namespace};
 pub use front::{Front, FrontBuilder, HEALTH_PATH, Origin, Route};
@@ -44,4 +46,5 @@ pub use server::Server;
 pub use sigv4::{
     Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SigningKey, derive_signing_key,
 };
+pub use unchecked::UNCHECKED;
 pub use usage::{Unnoted, Usage, Used};

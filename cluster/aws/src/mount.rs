@@ -2,6 +2,7 @@
 
 use crate::authorize::Authorizer;
 use crate::call::Call;
+use crate::coverage::UNSIGNED;
 use crate::error::AwsError;
 use crate::metrics::{Metrics, OperationMetrics};
 use crate::operation::{Access, OperationEntry, Plane, Protocol, Service};
@@ -23,6 +24,7 @@ pub struct Described<'a> {
     pub name: &'static str,
     pub access: Access,
     pub plane: Plane,
+    pub unsigned: bool,
     pub metrics: &'a OperationMetrics,
 }
 
@@ -50,6 +52,9 @@ pub struct Mount<C: 'static> {
 
 impl<C: Send + Sync> Mount<C> {
     pub fn new(service: &'static Service<C>, context: Arc<C>, metrics: &Metrics) -> Self {
+        for operation in service.operations.iter().filter(|operation| operation.unsigned) {
+            assert!(UNSIGNED.contains(&(service.name, operation.name)), "{} is open to all", operation.name);
+        }
         Mount {
             names: Names {
                 service: service.name,
@@ -73,8 +78,8 @@ impl<C: Send + Sync> Mounted for Mount<C> {
         self.index.get(operation).copied()
     }
     fn operation(&self, index: usize) -> Described<'_> {
-        let OperationEntry { name, access, plane, .. } = &self.service.operations[index];
-        Described { name, access: *access, plane: *plane, metrics: &self.metrics[index] }
+        let OperationEntry { name, access, plane, unsigned, .. } = &self.service.operations[index];
+        Described { name, access: *access, plane: *plane, unsigned: *unsigned, metrics: &self.metrics[index] }
     }
     fn invoke<'a>(
         &'a self,

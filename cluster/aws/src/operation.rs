@@ -5,7 +5,7 @@
 
 use crate::arn::Arn;
 use crate::authorize::{About, Authorizer, ResourcePolicy};
-use crate::call::Call;
+use crate::call::{Call, Federated};
 use crate::error::AwsError;
 use crate::json;
 use breakwater_policy::Context as ConditionKeys;
@@ -47,9 +47,13 @@ pub trait Operation: 'static {
     const ACCESS: Access;
     const PLANE: Plane;
     /// What kind of resource it acts on, in AWS's words, as `user`; `*` where it acts on none in particular.
-    const RESOURCE_TYPE: &'static str = "";
-    /// The service's own condition keys that [`Operation::conditions`] sets, and `aws:RequestTag/…`, `aws:TagKeys`.
+    const RESOURCE_TYPE: &'static str;
+    /// The condition keys that [`Operation::conditions`] may set, as `dynamodb:LeadingKeys` and
+    /// `aws:RequestTag/${TagKey}`: it can set no others.
     const CONDITION_KEYS: &'static [&'static str] = &[];
+    /// Whether it is open to who has no credentials yet: a signature isn't looked at, and who calls is
+    /// [`Operation::proven`], or nobody.
+    const UNSIGNED: bool = false;
 
     /// Reads the request. The default is serde's, with AWS's SerializationException for what can't be read; an
     /// operation whose fields answer with a ValidationException while they are read brings its own.
@@ -69,6 +73,11 @@ pub trait Operation: 'static {
         _request: &mut Self::Request,
     ) -> impl Future<Output = Result<(), AwsError>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// Who calls an operation that is [`Operation::UNSIGNED`], as [`Operation::prepare`] found it proved.
+    fn proven(_request: &Self::Request) -> Option<&Federated> {
+        None
     }
 
     /// The service's own condition keys that this request has a value for, as `dynamodb:LeadingKeys`. Asked only where
@@ -123,6 +132,7 @@ pub struct OperationEntry<C: 'static> {
     pub plane: Plane,
     pub resource_type: &'static str,
     pub condition_keys: &'static [&'static str],
+    pub unsigned: bool,
     invoke: Invoke<C>,
 }
 
@@ -153,8 +163,26 @@ pub const fn entry<O: Operation>() -> OperationEntry<O::Context> {
         plane: O::PLANE,
         resource_type: O::RESOURCE_TYPE,
         condition_keys: O::CONDITION_KEYS,
+        unsigned: O::UNSIGNED,
         invoke: invoke::<O>,
     }
+}
+
+/// The operation's own condition keys, which must be those that it lists: a policy's author reads the list.
+fn conditions<O: Operation>(ctx: &O::Context, call: &Call, request: &O::Request, keys: &mut ConditionKeys) {
+    let before = keys.keys().count();
+    O::conditions(ctx, call, request, keys);
+    for key in keys.keys().skip(before) {
+        assert!(lists(O::CONDITION_KEYS, key), "{} doesn't list the condition key {key}", O::NAME);
+    }
+}
+
+/// `aws:RequestTag/${TagKey}` stands for each `aws:RequestTag/…`.
+fn lists(listed: &[&str], key: &str) -> bool {
+    listed.iter().any(|one| match one.strip_suffix("${TagKey}") {
+        Some(prefix) => key.starts_with(prefix),
+        None => *one == key,
+    })
 }
 
 fn invoke<'a, O: Operation>(
@@ -168,7 +196,15 @@ fn invoke<'a, O: Operation>(
         drop(body);
         O::validate(call, &request)?;
         O::prepare(ctx, call, &mut request).await?;
-        for resource in O::resources(ctx, call, &request) {
+        let caller = if O::UNSIGNED { O::proven(&request) } else { None };
+        if let (Some(audit), Some(caller)) = (&call.audit, caller) {
+            audit.proved(caller.clone());
+        }
+        let resources = O::resources(ctx, call, &request);
+        if O::UNSIGNED && (caller.is_none() || resources.is_empty()) {
+            return Err(AwsError::internal("an open operation that proved nothing, or asks nobody"));
+        }
+        for resource in resources {
             if let Some(audit) = &call.audit {
                 audit.concerns(&resource);
             }
@@ -176,14 +212,14 @@ fn invoke<'a, O: Operation>(
                 return Err(AwsError::framework("ValidationException", "A name in the request is too long."));
             }
             let policy = O::resource_policy(ctx, call, &request);
-            let about = About { conditions: &|keys| O::conditions(ctx, call, &request, keys), policy };
+            let about = About { conditions: &|keys| conditions::<O>(ctx, call, &request, keys), policy, caller };
             authorizer.authorize(call, O::ACTION, &resource, &about)?;
             for action in O::further_actions(&request) {
                 authorizer.authorize(call, action, &resource, &about)?;
             }
         }
         for (action, resource) in O::further_grants(ctx, call, &request) {
-            let about = About { conditions: &|keys| O::conditions(ctx, call, &request, keys), policy: None };
+            let about = About { conditions: &|keys| conditions::<O>(ctx, call, &request, keys), policy: None, caller };
             authorizer.authorize(call, action, &resource, &about)?;
         }
         let response = O::handle(ctx, call, request).await?;

@@ -2,7 +2,9 @@
 
 use crate::managed::aws_managed;
 use crate::records::{self, Group, Kind, ManagedPolicy, Policies, Role, User};
-use breakwater_aws::{About, Arn, Authorizer, AwsError, Call, ConditionKeys, Identity, Principal, not_authorized};
+use breakwater_aws::{
+    About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, not_authorized,
+};
 use breakwater_meta::Mirror;
 use breakwater_policy::{Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
 use breakwater_types::AccountId;
@@ -193,6 +195,7 @@ impl Guard {
         let kind = match &principal.identity {
             Identity::Root => CallerKind::Root,
             Identity::User(_) => CallerKind::User,
+            Identity::Federated(_) | Identity::Anonymous => CallerKind::FederatedUser,
             Identity::Role(_) => {
                 let role = session.and_then(|s| s.role.as_ref()).map(|(_, arn)| arn.clone());
                 CallerKind::Role { role: role.unwrap_or_default() }
@@ -212,7 +215,9 @@ impl Guard {
             gone: !matches!(principal.identity, Identity::Root),
         };
         match &principal.identity {
-            Identity::Root => {}
+            Identity::Root | Identity::Anonymous => {}
+            // Until its session says whose rights it has.
+            Identity::Federated(_) => {}
             Identity::User(name) => {
                 let user = reader.record::<User>(records::key(account, Kind::User, name));
                 // A user who was deleted and made again is another one: sessions have her id.
@@ -267,8 +272,39 @@ impl Guard {
         compiled
     }
 
-    /// The condition keys that every request has.
-    fn keys(&self, call: &Call, compiled: &Compiled) -> ConditionKeys {
+    /// For who has no identity here yet: the policy of what it asks for decides alone.
+    fn authorize_federated(
+        &self,
+        call: &Call,
+        federated: &Federated,
+        action: &'static str,
+        resource: &Arn,
+        about: &About<'_>,
+    ) -> Result<(), AwsError> {
+        let mut keys = self.request_keys(call);
+        if let CallerKind::WebIdentity { provider } | CallerKind::Saml { provider } = &federated.caller.kind {
+            keys.set("aws:FederatedProvider", provider.as_str());
+        }
+        (about.conditions)(&mut keys);
+        let sources = Sources {
+            resource: about.policy.as_ref().map(|p| Named { name: "resource policy", policy: &p.policy }),
+            resource_must_allow: true,
+            ..Sources::default()
+        };
+        let caller = &federated.caller;
+        let question =
+            Question { caller, action, resource: resource.as_str(), account: &caller.account, context: &keys };
+        let is_open = UNSIGNED.contains(&action);
+        if is_open && decide(&question, &sources).is_allowed() {
+            self.allowed.inc();
+            return Ok(());
+        }
+        self.denied.inc();
+        Err(not_yet(action))
+    }
+
+    /// The condition keys of the request alone.
+    fn request_keys(&self, call: &Call) -> ConditionKeys {
         let mut keys = ConditionKeys::default();
         let seconds = call.received_unix_ms.div_euclid(1_000);
         keys.set("aws:CurrentTime", rfc3339(seconds));
@@ -281,6 +317,13 @@ impl Guard {
         if let Some(Ok(agent)) = call.user_agent.as_ref().map(http_text) {
             keys.set("aws:UserAgent", agent);
         }
+        keys
+    }
+
+    /// The condition keys that every signed request has.
+    fn keys(&self, call: &Call, compiled: &Compiled) -> ConditionKeys {
+        let mut keys = self.request_keys(call);
+        let seconds = call.received_unix_ms.div_euclid(1_000);
         keys.set("aws:PrincipalAccount", call.principal.account.as_str());
         keys.set("aws:PrincipalArn", compiled.caller.arn.as_str());
         match &call.principal.identity {
@@ -294,6 +337,8 @@ impl Guard {
                 keys.set("aws:username", compiled.caller.arn.rsplit('/').next().unwrap_or(name));
                 keys.set("aws:userid", compiled.who.id.as_str());
             }
+            Identity::Federated(_) => keys.set("aws:PrincipalType", "FederatedUser"),
+            Identity::Anonymous => keys.set("aws:PrincipalType", "Anonymous"),
             Identity::Role(_) => {
                 keys.set("aws:PrincipalType", "AssumedRole");
                 if let CallerKind::Role { role } = &compiled.caller.kind {
@@ -358,6 +403,15 @@ fn http_text(value: &breakwater_aws::HeaderValue) -> Result<&str, ()> {
     value.to_str().map_err(|_| ())
 }
 
+/// All that can be allowed to who has no credentials yet.
+const UNSIGNED: [&str; 4] =
+    ["sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:TagSession", "sts:SetSourceIdentity"];
+
+/// AWS's words for who is refused without credentials.
+fn not_yet(action: &str) -> AwsError {
+    AwsError::new("AccessDenied", 403, format!("Not authorized to perform {action}"))
+}
+
 /// What credentials of GetSessionToken may ask of STS.
 const SESSION_STS: [&str; 4] = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", "sts:GetCallerIdentity"];
 
@@ -374,6 +428,7 @@ impl Authorizer for Guard {
         match (&principal.session, &principal.identity) {
             (Some(session), _) => session.user_id.clone(),
             (None, Identity::Root) => principal.account.to_string(),
+            (None, Identity::Anonymous) => String::new(),
             (None, _) => self.compiled(principal).who.id.clone(),
         }
     }
@@ -381,6 +436,13 @@ impl Authorizer for Guard {
     fn authorize(&self, call: &Call, action: &'static str, resource: &Arn, about: &About<'_>) -> Result<(), AwsError> {
         self.is_fresh_enough()?;
         let principal = &call.principal;
+        if let Some(caller) = about.caller {
+            return self.authorize_federated(call, caller, action, resource, about);
+        }
+        if principal.identity == Identity::Anonymous {
+            self.denied.inc();
+            return Err(not_yet(action));
+        }
         if let Some(session) = &principal.session
             && session.role.is_none()
             && (session.mfa_unix_s.is_none() && action.starts_with("iam:")

@@ -20,7 +20,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn word(self) -> &'static str {
+    /// As in ARNs, and as IAM's documentation names the type of resource.
+    pub const fn word(self) -> &'static str {
         match self {
             Kind::User => "user",
             Kind::Group => "group",

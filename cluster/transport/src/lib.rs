@@ -43,11 +43,23 @@ pub enum Kind {
     Audit = 7,
     /// When credentials were last used at a node's front door.
     Usage = 15,
+    /// Chunks of blobs.
+    Blobs = 8,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] =
-        [Kind::Raft, Kind::Meta, Kind::Item, Kind::Ping, Kind::Snapshot, Kind::Keys, Kind::Audit, Kind::Usage];
+    pub const ALL: [Kind; 9] = [
+        Kind::Raft,
+        Kind::Meta,
+        Kind::Item,
+        Kind::Ping,
+        Kind::Snapshot,
+        Kind::Keys,
+        Kind::Audit,
+        Kind::Blobs,
+        Kind::Usage,
+    ];
+        [Kind::Raft, Kind::Meta, Kind::Item, Kind::Ping, Kind::Snapshot, Kind::Keys, Kind::Audit, Kind::Blobs];
 
     pub fn from_wire(n: u32) -> Option<Kind> {
         Self::ALL.into_iter().find(|k| *k as u32 == n)

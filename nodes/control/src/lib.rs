@@ -2,13 +2,17 @@
 //! Its whole code: the binary, and the ones that tests build of it, only call [`main`].
 
 mod accounts;
+mod blobs;
 mod cloudtrail;
+#[cfg(test)]
+mod coverage_tests;
 mod credentials;
 mod iam;
 mod join;
 mod members;
 mod node;
 mod settings;
+mod store;
 mod sts;
 mod tables;
 mod usage;

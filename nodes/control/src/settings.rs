@@ -3,6 +3,9 @@
 use breakwater_identity::{FRONT_NAMES, is_front_name};
 use breakwater_node::{Common, Source};
 use breakwater_storage::EngineKind;
+use std::time::Duration;
+
+const PERIOD_MS_MIN: u64 = 100;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -17,6 +20,12 @@ pub struct Settings {
     pub identities_stale_ms_max: Option<u64>,
     /// How often uses of credentials are handed on.
     pub uses_every_ms: u64,
+    /// How often trails get files of events.
+    pub trail_files_every: Duration,
+    /// How often they get digests of those files.
+    pub trail_digests_every: Duration,
+    /// Of audit events; the oldest go first.
+    pub audit_bytes_max: u64,
 }
 
 /// A healthy node hears something every ten seconds, also where nothing changes.
@@ -47,7 +56,14 @@ impl Settings {
         let found = EngineKind::ALL.into_iter().find(|e| e.word() == engine);
         source.check(found.is_some(), "engine: neither fjall nor sled");
         source.check(common.control.iter().any(|c| c.name == common.name), "control: doesn't name this node");
+        let files_ms: u64 = source.or("trail_files_every_ms", 300_000, "how often trails get files of events");
+        source.check(files_ms >= PERIOD_MS_MIN, "trail_files_every_ms: too short");
+        let digests_ms: u64 = source.or("trail_digests_every_ms", 3_600_000, "how often trails get digests of files");
+        source.check(digests_ms >= PERIOD_MS_MIN, "trail_digests_every_ms: too short");
         Settings {
+            trail_files_every: Duration::from_millis(files_ms),
+            trail_digests_every: Duration::from_millis(digests_ms),
+            audit_bytes_max: source.or("audit_bytes_max", 8 << 30, "bytes of audit events that are kept at most"),
             front_port,
             front_names,
             join_port,

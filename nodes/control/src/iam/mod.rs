@@ -232,7 +232,7 @@ pub(crate) fn named_or_self<'a>(call: &'a Call, name: Option<&'a str>) -> Option
     match (name, &call.principal.identity) {
         (Some(name), _) => Some(name),
         (None, Identity::User(name)) => Some(name),
-        (None, Identity::Root | Identity::Role(_)) => None,
+        (None, Identity::Root | Identity::Role(_) | Identity::Federated(_) | Identity::Anonymous) => None,
     }
 }
 

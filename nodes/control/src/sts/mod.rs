@@ -42,6 +42,8 @@ fn user_id(ctx: &Context, call: &Call) -> Result<String, AwsError> {
     let principal = &call.principal;
     let of = |kind, name: &str| ctx.mirror.get(&key(&principal.account, kind, name));
     let id = match &principal.identity {
+        Identity::Federated(name) => Some(format!("{}:{name}", principal.account)),
+        Identity::Anonymous => None,
         Identity::Root => Some(principal.account.to_string()),
         Identity::User(name) => of(Kind::User, name).and_then(|e| read::<User>(&e.value).ok()).map(|user| user.id),
         Identity::Role(name) => of(Kind::Role, name).and_then(|e| read::<Role>(&e.value).ok()).map(|role| role.id),

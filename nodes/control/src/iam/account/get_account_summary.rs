@@ -41,6 +41,7 @@ impl Operation for GetAccountSummary {
     const ACTION: &'static str = "iam:GetAccountSummary";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
         vec![Arn::raw("*".to_owned())]

@@ -23,6 +23,9 @@ impl<E: Entity> Operation for Attach<E> {
     const ACTION: &'static str = E::OPERATIONS[4].1;
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = E::KIND.word();
+    const CONDITION_KEYS: &'static [&'static str] =
+        if E::BOUNDED { &["iam:PermissionsBoundary", "iam:PolicyARN"] } else { &["iam:PolicyARN"] };
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 pub trait Entity: Send + Sync + 'static {
     type Record: Serialize + DeserializeOwned + Send + Sync;
     const KIND: Kind;
+    /// It may have a permissions boundary, which policies that delegate its administration ask for.
+    const BOUNDED: bool = true;
     /// `userName`, as messages spell it.
     const AT: &'static str;
     /// Names and actions, in the order: put, get, delete, list inline; attach, detach, list attached.
@@ -71,6 +73,7 @@ impl Entity for OfUser {
 impl Entity for OfGroup {
     type Record = Group;
     const KIND: Kind = Kind::Group;
+    const BOUNDED: bool = false;
     const AT: &'static str = "groupName";
     const OPERATIONS: [(&'static str, &'static str); 7] = [
         ("PutGroupPolicy", "iam:PutGroupPolicy"),

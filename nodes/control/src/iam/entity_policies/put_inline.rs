@@ -22,6 +22,8 @@ impl<E: Entity> Operation for PutInline<E> {
     const ACTION: &'static str = E::OPERATIONS[0].1;
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = E::KIND.word();
+    const CONDITION_KEYS: &'static [&'static str] = if E::BOUNDED { &["iam:PermissionsBoundary"] } else { &[] };
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);

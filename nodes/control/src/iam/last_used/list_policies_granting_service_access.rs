@@ -11,6 +11,7 @@ pub struct ListPoliciesGrantingServiceAccess;
 pub struct Request {
     marker: Option<String>,
     arn: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     service_namespaces: Option<Vec<String>>,
 }
 

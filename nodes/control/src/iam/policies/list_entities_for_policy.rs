@@ -24,6 +24,7 @@ impl Operation for ListEntitiesForPolicy {
     const ACTION: &'static str = "iam:ListEntitiesForPolicy";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "policy";
 
     fn resources(_ctx: &Context, _call: &Call, request: &Request) -> Vec<Arn> {
         vec![Arn::raw(request.policy_arn.clone().unwrap_or_default())]

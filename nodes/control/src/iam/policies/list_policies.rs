@@ -25,6 +25,7 @@ impl Operation for ListPolicies {
     const ACTION: &'static str = "iam:ListPolicies";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, call: &Call, _request: &Request) -> Vec<Arn> {
         vec![any_arn(call, "policy/")]

@@ -25,6 +25,9 @@ impl Operation for CreateRole {
     const ACTION: &'static str = "iam:CreateRole";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
+    const CONDITION_KEYS: &'static [&'static str] =
+        &["aws:RequestTag/${TagKey}", "aws:TagKeys", "iam:PermissionsBoundary"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());

@@ -18,6 +18,8 @@ impl Operation for DeleteRolePermissionsBoundary {
     const ACTION: &'static str = "iam:DeleteRolePermissionsBoundary";
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
+    const CONDITION_KEYS: &'static [&'static str] = &["iam:PermissionsBoundary"];
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, Kind::Role, request.role_name.as_deref(), keys);

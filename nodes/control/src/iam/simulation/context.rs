@@ -11,6 +11,7 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 #[serde(rename_all = "PascalCase")]
 pub struct ContextEntry {
     context_key_name: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     context_key_values: Option<Vec<String>>,
     context_key_type: Option<String>,
 }

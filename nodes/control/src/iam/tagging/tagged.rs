@@ -10,6 +10,8 @@ pub trait Tagged: Send + Sync + 'static {
     type Record: Serialize + DeserializeOwned + Send + Sync;
     /// Names and actions, in the order: tag, untag, list.
     const OPERATIONS: [(&'static str, &'static str); 3];
+    /// As `user`.
+    const RESOURCE_TYPE: &'static str;
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn;
     fn find(
         ctx: &Context,
@@ -45,6 +47,7 @@ impl Tagged for OfServerCertificate {
         ("UntagServerCertificate", "iam:UntagServerCertificate"),
         ("ListServerCertificateTags", "iam:ListServerCertificateTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "server-certificate";
     fn arn(_ctx: &Context, call: &Call, names: &Names) -> Arn {
         server_certificates::arn_of(call, names.server_certificate_name.as_deref())
     }
@@ -60,6 +63,7 @@ impl Tagged for OfUser {
     type Record = User;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagUser", "iam:TagUser"), ("UntagUser", "iam:UntagUser"), ("ListUserTags", "iam:ListUserTags")];
+    const RESOURCE_TYPE: &'static str = "user";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::User, names.user_name.as_deref())
     }
@@ -76,6 +80,7 @@ impl Tagged for OfRole {
     type Record = Role;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagRole", "iam:TagRole"), ("UntagRole", "iam:UntagRole"), ("ListRoleTags", "iam:ListRoleTags")];
+    const RESOURCE_TYPE: &'static str = "role";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::Role, names.role_name.as_deref())
     }
@@ -92,6 +97,7 @@ impl Tagged for OfPolicy {
     type Record = ManagedPolicy;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagPolicy", "iam:TagPolicy"), ("UntagPolicy", "iam:UntagPolicy"), ("ListPolicyTags", "iam:ListPolicyTags")];
+    const RESOURCE_TYPE: &'static str = "policy";
     fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
         Arn::raw(names.policy_arn.clone().unwrap_or_default())
     }
@@ -110,6 +116,7 @@ impl Tagged for OfMfaDevice {
         ("UntagMFADevice", "iam:UntagMFADevice"),
         ("ListMFADeviceTags", "iam:ListMFADeviceTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "mfa";
     fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
         Arn::raw(names.serial_number.clone().unwrap_or_default())
     }
@@ -128,6 +135,7 @@ impl Tagged for OfInstanceProfile {
         ("UntagInstanceProfile", "iam:UntagInstanceProfile"),
         ("ListInstanceProfileTags", "iam:ListInstanceProfileTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "instance-profile";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::InstanceProfile, Some(names.instance_profile_name.as_deref().unwrap_or_default()))
     }
