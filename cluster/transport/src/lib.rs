@@ -41,10 +41,10 @@ pub enum Kind {
     Keys = 6,
     /// Audit events on their way to where they are kept.
     Audit = 7,
-    /// When credentials were last used at a node's front door.
-    Usage = 15,
     /// Chunks of blobs.
     Blobs = 8,
+    /// When credentials were last used at a node's front door.
+    Usage = 15,
 }
 
 impl Kind {
@@ -59,7 +59,6 @@ impl Kind {
         Kind::Blobs,
         Kind::Usage,
     ];
-        [Kind::Raft, Kind::Meta, Kind::Item, Kind::Ping, Kind::Snapshot, Kind::Keys, Kind::Audit, Kind::Blobs];
 
     pub fn from_wire(n: u32) -> Option<Kind> {
         Self::ALL.into_iter().find(|k| *k as u32 == n)
