@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from botocore.exceptions import ClientError
 from conftest import error_of, outcome
-from test_iam import allow, iam, name, policy, sts  # noqa: F401 (fixtures)
+from test_iam import Person, allow, iam, name, policy, settles, sts  # noqa: F401 (fixtures)
 
 
 def openssl(*words, given=None):
@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     return {file.name: file.read_text() for file in at.iterdir()}
 
 
-def test_server_certificates(iam, made):
+def test_server_certificates(iam, session, made):
     one, new = name("certificate"), name("new")
     upload = {"ServerCertificateName": one, "CertificateBody": made["leaf.pem"], "PrivateKey": made["leaf.key"]}
     for wrong, code in [
@@ -59,6 +59,14 @@ def test_server_certificates(iam, made):
     iam.tag_server_certificate(ServerCertificateName=one, Tags=[{"Key": "b", "Value": "2"}])
     iam.untag_server_certificate(ServerCertificateName=one, TagKeys=["a"])
     assert iam.list_server_certificate_tags(ServerCertificateName=one)["Tags"] == [{"Key": "b", "Value": "2"}]
+    # Policies see it at its path, and with its tags.
+    for resource, tag, wanted in (("server-certificate/web/*", "2", "OK"), ("server-certificate/web/*", "3", "AccessDenied"),
+                                  ("server-certificate/" + one, "2", "AccessDenied")):
+        person = Person(iam, session)
+        iam.put_user_policy(UserName=person.name, PolicyName="p", PolicyDocument=policy(
+            allow("iam:GetServerCertificate", f"arn:aws:iam::*:{resource}", Condition={"StringEquals": {"aws:ResourceTag/b": tag}})))
+        settles(person.client("iam").get_server_certificate, wanted, ServerCertificateName=one)
+        person.remove()
     iam.update_server_certificate(ServerCertificateName=one, NewServerCertificateName=new, NewPath="/")
     assert outcome(iam.get_server_certificate, ServerCertificateName=one) == "NoSuchEntity"
     assert iam.get_server_certificate(ServerCertificateName=new)["ServerCertificate"]["CertificateChain"] == made["root.pem"]

@@ -131,6 +131,27 @@ pub struct InstanceProfile {
     pub tags: BTreeMap<String, String>,
 }
 
+/// What services that speak TLS show, without its texts and its private key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerCertificate {
+    pub name: String,
+    /// `ASCA…`.
+    pub id: String,
+    pub path: String,
+    pub has_chain: bool,
+    pub uploaded_unix_s: i64,
+    pub expires_unix_s: i64,
+    pub tags: BTreeMap<String, String>,
+}
+
+pub fn server_certificates(account: &AccountId) -> Vec<u8> {
+    format!("iam/aws/{account}/server-certificate/").into_bytes()
+}
+
+pub fn server_certificate_key(account: &AccountId, name: &str) -> Vec<u8> {
+    [&server_certificates(account)[..], name.to_lowercase().as_bytes()].concat()
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyVersion {
     /// 1 for `v1`.
@@ -177,6 +198,9 @@ pub fn tags_of(arn: &str, get: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<BTre
         "policy" => Some(read::<ManagedPolicy>(&value(Kind::Policy)?).ok()?.tags),
         "mfa" => Some(read::<MfaDevice>(&value(Kind::Mfa)?).ok()?.tags),
         "instance-profile" => Some(read::<InstanceProfile>(&value(Kind::InstanceProfile)?).ok()?.tags),
+        "server-certificate" => {
+            Some(read::<ServerCertificate>(&get(&server_certificate_key(&account, name))?).ok()?.tags)
+        }
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! DeleteServerCertificate.
 
-use super::{arn_of, chain_key, named, private_key};
+use super::{arn_of, body_key, chain_key, named, private_key};
 use crate::iam::prelude::*;
 
 pub struct DeleteServerCertificate;
@@ -21,19 +21,19 @@ impl Operation for DeleteServerCertificate {
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "server-certificate";
 
-    fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
-        vec![arn_of(call, request.server_certificate_name.as_deref())]
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![arn_of(ctx, call, request.server_certificate_name.as_deref())]
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let account = &call.principal.account;
         let change = || async {
             let found = named(ctx, call, request.server_certificate_name.as_deref()).await?;
-            let apart = [chain_key(account, &found.record.id), private_key(account, &found.record.id)];
+            let apart = [body_key, chain_key, private_key].map(|key| key(account, &found.record.id));
             let mut ops = vec![found.delete()];
             ops.extend(apart.map(|key| Op::Delete { key }));
             Ok(Change { compares: vec![found.unchanged()], ops, answer: json!({}) })
         };
-        Ok(ctx.commit(call, change).await?.0)
+        ctx.change(call, change).await
     }
 }

@@ -1,6 +1,6 @@
 //! GetServerCertificate: all but its private key.
 
-use super::{arn_of, chain_key, metadata, named};
+use super::{arn_of, body_key, chain_key, metadata, named, text};
 use crate::iam::prelude::*;
 
 pub struct GetServerCertificate;
@@ -21,8 +21,8 @@ impl Operation for GetServerCertificate {
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "server-certificate";
 
-    fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
-        vec![arn_of(call, request.server_certificate_name.as_deref())]
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        vec![arn_of(ctx, call, request.server_certificate_name.as_deref())]
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
@@ -30,12 +30,10 @@ impl Operation for GetServerCertificate {
         let account = &call.principal.account;
         let mut shape = json!({
             "ServerCertificateMetadata": metadata(account, &certificate),
-            "CertificateBody": certificate.body,
+            "CertificateBody": text(ctx, call, &body_key(account, &certificate.id)).await?,
         });
         if certificate.has_chain {
-            let chain = ctx.meta.get(&chain_key(account, &certificate.id), call.deadline).await;
-            let chain = chain.map_err(|e| errors::unavailable(&e.to_string()))?;
-            shape["CertificateChain"] = chain.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()).into();
+            shape["CertificateChain"] = text(ctx, call, &chain_key(account, &certificate.id)).await?.into();
         }
         if !certificate.tags.is_empty() {
             shape["Tags"] = shapes::tags(&certificate.tags);

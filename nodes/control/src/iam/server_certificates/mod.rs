@@ -20,29 +20,14 @@ use breakwater_types::AccountId;
 /// Of an account.
 pub const CERTIFICATES_MAX: usize = 20;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ServerCertificate {
-    pub name: String,
-    /// `ASCA…`.
-    pub id: String,
-    pub path: String,
-    /// PEM.
-    pub body: String,
-    pub has_chain: bool,
-    pub uploaded_unix_s: i64,
-    pub expires_unix_s: i64,
-    pub tags: BTreeMap<String, String>,
+use breakwater_iam::records::server_certificate_key as key;
+pub use breakwater_iam::records::{ServerCertificate, server_certificates as prefix};
+
+/// Apart: neither lists nor decisions read texts.
+fn body_key(account: &AccountId, id: &str) -> Vec<u8> {
+    format!("control/server-certificate-body/{account}/{id}").into_bytes()
 }
 
-pub fn prefix(account: &AccountId) -> Vec<u8> {
-    format!("control/server-certificate/{account}/").into_bytes()
-}
-
-fn key(account: &AccountId, name: &str) -> Vec<u8> {
-    [&prefix(account)[..], name.to_lowercase().as_bytes()].concat()
-}
-
-/// Apart: lists don't read chains.
 fn chain_key(account: &AccountId, id: &str) -> Vec<u8> {
     format!("control/server-certificate-chain/{account}/{id}").into_bytes()
 }
@@ -56,9 +41,22 @@ pub fn arn(account: &AccountId, path: &str, name: &str) -> Arn {
     Arn::raw(format!("arn:aws:iam::{account}:server-certificate{path}{name}"))
 }
 
-/// Its ARN isn't known without the store, which a decision doesn't ask: policies see it at the path `/`.
-pub fn arn_of(call: &Call, name: Option<&str>) -> Arn {
-    arn(&call.principal.account, "/", name.unwrap_or_default())
+/// With its path as this node has heard it; as if at `/` where it isn't known.
+pub fn arn_of(ctx: &Context, call: &Call, name: Option<&str>) -> Arn {
+    let account = &call.principal.account;
+    let name = name.unwrap_or_default();
+    let known = ctx.mirror.get(&key(account, name));
+    match known.and_then(|entry| records::read::<ServerCertificate>(&entry.value).ok()) {
+        Some(known) => arn(account, &known.path, &known.name),
+        None => arn(account, "/", name),
+    }
+}
+
+/// One of the texts that are kept apart.
+async fn text(ctx: &Context, call: &Call, key: &[u8]) -> Result<String, AwsError> {
+    let entry = ctx.meta.get(key, call.deadline).await.map_err(|e| errors::unavailable(&e.to_string()))?;
+    let entry = entry.ok_or_else(|| AwsError::internal("a certificate without its text"))?;
+    Ok(String::from_utf8_lossy(&entry.value).into_owned())
 }
 
 pub async fn named(ctx: &Context, call: &Call, name: Option<&str>) -> Result<Found<ServerCertificate>, AwsError> {

@@ -24,11 +24,16 @@ impl Operation for UpdateServerCertificate {
     const RESOURCE_TYPE: &'static str = "server-certificate";
 
     /// The certificate as it is, and as it will be.
-    fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
-        let before = request.server_certificate_name.as_deref();
-        let path = request.new_path.as_deref().unwrap_or("/");
-        let name = request.new_server_certificate_name.as_deref().or(before).unwrap_or_default();
-        vec![arn_of(call, before), arn(&call.principal.account, path, name)]
+    fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
+        let before = arn_of(ctx, call, request.server_certificate_name.as_deref());
+        let (path, name) = before
+            .as_str()
+            .split_once(":server-certificate")
+            .map_or(("/", ""), |(_, whole)| whole.split_at(whole.rfind('/').map_or(0, |at| at + 1)));
+        let path = request.new_path.as_deref().unwrap_or(path);
+        let name = request.new_server_certificate_name.as_deref().unwrap_or(name);
+        let after = arn(&call.principal.account, path, name);
+        vec![before, after]
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
@@ -52,6 +57,6 @@ impl Operation for UpdateServerCertificate {
             ops.push(put(key, &found.record)?);
             Ok(Change { compares, ops, answer: json!({}) })
         };
-        Ok(ctx.commit(call, change).await?.0)
+        ctx.change(call, change).await
     }
 }

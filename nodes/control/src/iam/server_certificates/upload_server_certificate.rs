@@ -1,6 +1,8 @@
 //! UploadServerCertificate.
 
-use super::{CERTIFICATES_MAX, ServerCertificate, arn, chain_key, exists, key, metadata, prefix, private_key};
+use super::{
+    CERTIFICATES_MAX, ServerCertificate, arn, body_key, chain_key, exists, key, metadata, prefix, private_key,
+};
 use crate::iam::pem;
 use crate::iam::prelude::*;
 use zeroize::Zeroizing;
@@ -65,7 +67,6 @@ impl Operation for UploadServerCertificate {
             name: name.to_owned(),
             id: unique_id("ASCA"),
             path: path.to_owned(),
-            body: body.to_owned(),
             has_chain: chain.is_some(),
             uploaded_unix_s: ctx.now(),
             expires_unix_s: pem::expires(&der)?,
@@ -85,12 +86,13 @@ impl Operation for UploadServerCertificate {
                 return Err(errors::quota("ServerCertificatesPerAccount", CERTIFICATES_MAX));
             }
             let mut ops = vec![put(key.clone(), &certificate)?];
+            ops.push(Op::put(body_key(account, &certificate.id), body.as_bytes()));
             ops.push(Op::put(private_key(account, &certificate.id), secret.as_bytes()));
             if let Some(chain) = chain {
                 ops.push(Op::put(chain_key(account, &certificate.id), chain.as_bytes()));
             }
             Ok(Change { compares: vec![Compare::Absent(key)], ops, answer: answer.clone() })
         };
-        Ok(ctx.commit(call, change).await?.0)
+        ctx.change(call, change).await
     }
 }

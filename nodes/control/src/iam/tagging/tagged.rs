@@ -48,8 +48,8 @@ impl Tagged for OfServerCertificate {
         ("ListServerCertificateTags", "iam:ListServerCertificateTags"),
     ];
     const RESOURCE_TYPE: &'static str = "server-certificate";
-    fn arn(_ctx: &Context, call: &Call, names: &Names) -> Arn {
-        server_certificates::arn_of(call, names.server_certificate_name.as_deref())
+    fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
+        server_certificates::arn_of(ctx, call, names.server_certificate_name.as_deref())
     }
     async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<ServerCertificate>, AwsError> {
         server_certificates::named(ctx, call, names.server_certificate_name.as_deref()).await
