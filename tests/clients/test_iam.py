@@ -650,7 +650,7 @@ def test_entities_and_their_errors(iam):
         (iam.attach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/None"}, "NoSuchEntity"),
         (iam.detach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "NoSuchEntity"),
         (iam.delete_access_key, {"UserName": user, "AccessKeyId": "AKIA" + "A" * 16}, "NoSuchEntity"),
-        (iam.list_server_certificates, {}, "InvalidAction"),
+        (iam.list_organizations_features, {}, "InvalidAction"),
         (iam.create_role, {"RoleName": "r", "AssumeRolePolicyDocument": policy(allow("sts:AssumeRole", "*"))}, "MalformedPolicyDocument"),
     ]:
         assert outcome(call, **arguments) == code, (call, arguments)
@@ -812,7 +812,7 @@ def test_no_operation_is_reached_without_a_policy_and_each_refusal_leaves_an_eve
                 reached.append((service, operation, got))
     assert not reached
     assert {service: len(operations) for service, operations in denied.items()} == {
-        "dynamodb": 18, "iam": 91, "sts": 1, "cloudtrail": 1}
+        "dynamodb": 18, "iam": 131, "sts": 1, "cloudtrail": 1}
     management = {(s, o) for s, operations in denied.items() for o in operations if not (s == "dynamodb" and o in DATA)}
     management |= {("sts", operation) for operation in OPEN["sts"]}
     pages = session.client("cloudtrail").get_paginator("lookup_events")

@@ -445,6 +445,7 @@ pub fn resource_of(arn: &str) -> Option<(&'static str, &str)> {
         ("iam", "role") => ("AWS::IAM::Role", last),
         ("iam", "instance-profile") => ("AWS::IAM::InstanceProfile", last),
         ("iam", "policy") => ("AWS::IAM::Policy", last),
+        ("iam", "server-certificate") => ("AWS::IAM::ServerCertificate", last),
         ("iam", "mfa") => ("AWS::IAM::VirtualMFADevice", last),
         ("cloudtrail", "trail") => ("AWS::CloudTrail::Trail", last),
         _ => return None,

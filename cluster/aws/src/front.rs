@@ -16,6 +16,7 @@ use crate::operation::{Access, Plane, Protocol, Service};
 use crate::query::{self, Form};
 use crate::sigv4::{Credentials, SignedRequest, Verifier};
 use crate::unchecked::{UNCHECKED, Unguarded, anybody};
+use crate::usage::{Unnoted, Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -120,6 +121,7 @@ pub struct FrontBuilder {
     first: Option<Arc<dyn Mounted>>,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
+    usage: Arc<dyn Usage>,
 }
 
 pub struct Front {
@@ -139,6 +141,7 @@ pub struct Front {
     first_service: &'static str,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
+    usage: Arc<dyn Usage>,
     /// Only where nothing is checked.
     anybody: Option<Arc<Principal>>,
     draining: AtomicBool,
@@ -175,7 +178,14 @@ impl FrontBuilder {
             first: None,
             routes: Vec::new(),
             ready: Arc::new(|| true),
+            usage: Arc::new(Unnoted),
         }
+    }
+
+    /// Notes who uses what.
+    pub fn usage(mut self, usage: Arc<dyn Usage>) -> Self {
+        self.usage = usage;
+        self
     }
 
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -225,6 +235,7 @@ impl FrontBuilder {
             first_service,
             routes: self.routes,
             ready: self.ready,
+            usage: self.usage,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             health: health.into(),
@@ -443,6 +454,15 @@ impl Front {
         let data = (plane == Plane::Data && self.recorder.hears_data()).then(|| body.clone());
         let audited = data.is_some() || plane == Plane::Control && self.recorder.is_active();
         let secure = origin.tls.is_some();
+        let received_unix_ms = self.clock.unix_ms();
+        self.usage.used(&Used {
+            service: names.service,
+            operation,
+            plane,
+            principal: &principal,
+            region: if names.global { GLOBAL_REGION } else { self.scope.region.as_str() },
+            unix_s: received_unix_ms.div_euclid(1_000),
+        });
         let audit = audited.then(|| {
             Arc::new(Pending {
                 id: audit::new_id(),
@@ -472,7 +492,7 @@ impl Front {
             source: origin.source,
             secure,
             user_agent: origin.user_agent,
-            received_unix_ms: self.clock.unix_ms(),
+            received_unix_ms,
             clock: self.clock.clone(),
             span,
             audit,

@@ -29,6 +29,7 @@ pub mod query;
 pub mod server;
 pub mod sigv4;
 mod unchecked;
+pub mod usage;
 
 pub use arn::Arn;
 pub use audit::{Event, Recorder, Unrecorded};
@@ -46,3 +47,4 @@ pub use sigv4::{
     Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SigningKey, derive_signing_key,
 };
 pub use unchecked::UNCHECKED;
+pub use usage::{Unnoted, Usage, Used};

@@ -43,11 +43,22 @@ pub enum Kind {
     Audit = 7,
     /// Chunks of blobs.
     Blobs = 8,
+    /// When credentials were last used at a node's front door.
+    Usage = 15,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] =
-        [Kind::Raft, Kind::Meta, Kind::Item, Kind::Ping, Kind::Snapshot, Kind::Keys, Kind::Audit, Kind::Blobs];
+    pub const ALL: [Kind; 9] = [
+        Kind::Raft,
+        Kind::Meta,
+        Kind::Item,
+        Kind::Ping,
+        Kind::Snapshot,
+        Kind::Keys,
+        Kind::Audit,
+        Kind::Blobs,
+        Kind::Usage,
+    ];
 
     pub fn from_wire(n: u32) -> Option<Kind> {
         Self::ALL.into_iter().find(|k| *k as u32 == n)

@@ -16,6 +16,7 @@ mod settings;
 mod store;
 mod sts;
 mod tables;
+mod usage;
 
 use breakwater_node::{run, settings as read_settings};
 use settings::Settings;

@@ -9,14 +9,14 @@ use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{blobs, cloudtrail, console, iam, sts};
+use crate::{blobs, cloudtrail, console, iam, sts, usage};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
 use breakwater_blobs::BlobMetrics;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
-use breakwater_iam::{Guard, GuardMetrics};
+use breakwater_iam::{Guard, GuardMetrics, Usages};
 use breakwater_identity::{CertificateMetrics, JoinService, Joining, PeerIdentity, load_ca};
 use breakwater_meta::formats;
 use breakwater_meta::records::{self, NodeRecord};
@@ -178,7 +178,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         kept: None,
     };
-    let guard = Guard::new(identities.clone(), common.region.as_str());
+    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.identities_stale_ms_max);
+    let usages = Usages::new(guard.clone());
+    transport.register(Kind::Usage, &[NodeKind::Dynamo], Arc::new(usage::UsageHandler(usages.clone())));
+    let uses_every = Duration::from_millis(settings.uses_every_ms);
+    tokio::spawn(usage::keep(usages.clone(), meta.clone(), format.clone(), uses_every));
     let iam = Arc::new(iam::Context {
         meta: meta.clone(),
         mirror: identities.clone(),
@@ -187,6 +191,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         formats: format.clone(),
     });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
+    guard.know_tags({
+        let tables = front.context();
+        move |arn| tables.tags_of(arn)
+    });
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
     tokio::spawn(raise_format(meta_group.clone(), meta.clone()));
     tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
@@ -223,6 +231,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             registry.register_collector(Box::new(BlobMetrics(blobs.clone())));
             let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
+                .usage(usages)
                 .mount(&dynamodb::SERVICE, front.context())
                 .mount(&iam::SERVICE, iam.clone())
                 .mount(&sts::SERVICE, iam)

@@ -5,21 +5,27 @@ mod access_keys;
 mod account;
 mod attach;
 pub(crate) mod check;
+mod credential_report;
 mod entity_policies;
 pub(crate) mod errors;
 mod groups;
 mod instance_profiles;
+mod last_used;
 pub(crate) mod mfa;
 pub(crate) mod passwords;
+mod pem;
 mod policies;
 mod prelude;
 mod roles;
 pub(crate) mod secrets;
+mod server_certificates;
+mod service_linked_roles;
 pub(crate) mod shapes;
 mod simulation;
 pub(crate) mod store;
 mod tagging;
 mod usage;
+mod user_credentials;
 mod users;
 
 pub use shapes::unique_id;
@@ -146,6 +152,39 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<simulation::GetContextKeysForPrincipalPolicy>(),
     entry::<simulation::SimulateCustomPolicy>(),
     entry::<simulation::SimulatePrincipalPolicy>(),
+    entry::<last_used::GetAccessKeyLastUsed>(),
+    entry::<last_used::GenerateServiceLastAccessedDetails>(),
+    entry::<last_used::GetServiceLastAccessedDetails>(),
+    entry::<last_used::GetServiceLastAccessedDetailsWithEntities>(),
+    entry::<last_used::ListPoliciesGrantingServiceAccess>(),
+    entry::<credential_report::GenerateCredentialReport>(),
+    entry::<credential_report::GetCredentialReport>(),
+    entry::<account::SetSecurityTokenServicePreferences>(),
+    entry::<server_certificates::UploadServerCertificate>(),
+    entry::<server_certificates::GetServerCertificate>(),
+    entry::<server_certificates::ListServerCertificates>(),
+    entry::<server_certificates::UpdateServerCertificate>(),
+    entry::<server_certificates::DeleteServerCertificate>(),
+    entry::<tagging::TagResource<tagging::OfServerCertificate>>(),
+    entry::<tagging::UntagResource<tagging::OfServerCertificate>>(),
+    entry::<tagging::ListTags<tagging::OfServerCertificate>>(),
+    entry::<service_linked_roles::CreateServiceLinkedRole>(),
+    entry::<service_linked_roles::DeleteServiceLinkedRole>(),
+    entry::<service_linked_roles::GetServiceLinkedRoleDeletionStatus>(),
+    entry::<user_credentials::UploadSigningCertificate>(),
+    entry::<user_credentials::List<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::Update<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::Delete<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::UploadSshPublicKey>(),
+    entry::<user_credentials::GetSshPublicKey>(),
+    entry::<user_credentials::List<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::Update<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::Delete<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::CreateServiceSpecificCredential>(),
+    entry::<user_credentials::ListServiceSpecificCredentials>(),
+    entry::<user_credentials::ResetServiceSpecificCredential>(),
+    entry::<user_credentials::Update<user_credentials::ServiceSpecificCredential>>(),
+    entry::<user_credentials::Delete<user_credentials::ServiceSpecificCredential>>(),
 ];
 
 /// What AWS has and we lack. This list may only shrink.
@@ -156,70 +195,37 @@ const MISSING: &[&str] = &[
     "CreateDelegationRequest",
     "CreateOpenIDConnectProvider",
     "CreateSAMLProvider",
-    "CreateServiceLinkedRole",
-    "CreateServiceSpecificCredential",
     "DeleteOpenIDConnectProvider",
     "DeleteSAMLProvider",
-    "DeleteSSHPublicKey",
-    "DeleteServerCertificate",
-    "DeleteServiceLinkedRole",
-    "DeleteServiceSpecificCredential",
-    "DeleteSigningCertificate",
     "DisableOrganizationsRootCredentialsManagement",
     "DisableOrganizationsRootSessions",
     "DisableOutboundWebIdentityFederation",
     "EnableOrganizationsRootCredentialsManagement",
     "EnableOrganizationsRootSessions",
     "EnableOutboundWebIdentityFederation",
-    "GenerateCredentialReport",
     "GenerateOrganizationsAccessReport",
-    "GenerateServiceLastAccessedDetails",
-    "GetAccessKeyLastUsed",
-    "GetCredentialReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
     "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
     "GetSAMLProvider",
-    "GetSSHPublicKey",
-    "GetServerCertificate",
-    "GetServiceLastAccessedDetails",
-    "GetServiceLastAccessedDetailsWithEntities",
-    "GetServiceLinkedRoleDeletionStatus",
     "ListDelegationRequests",
     "ListOpenIDConnectProviderTags",
     "ListOpenIDConnectProviders",
     "ListOrganizationsFeatures",
-    "ListPoliciesGrantingServiceAccess",
     "ListSAMLProviderTags",
     "ListSAMLProviders",
-    "ListSSHPublicKeys",
-    "ListServerCertificateTags",
-    "ListServerCertificates",
-    "ListServiceSpecificCredentials",
-    "ListSigningCertificates",
     "RejectDelegationRequest",
     "RemoveClientIDFromOpenIDConnectProvider",
-    "ResetServiceSpecificCredential",
     "SendDelegationToken",
-    "SetSecurityTokenServicePreferences",
     "TagOpenIDConnectProvider",
     "TagSAMLProvider",
-    "TagServerCertificate",
     "UntagOpenIDConnectProvider",
     "UntagSAMLProvider",
-    "UntagServerCertificate",
     "UpdateDelegationRequest",
     "UpdateOpenIDConnectProviderThumbprint",
     "UpdateSAMLProvider",
-    "UpdateSSHPublicKey",
-    "UpdateServerCertificate",
-    "UpdateServiceSpecificCredential",
-    "UpdateSigningCertificate",
-    "UploadSSHPublicKey",
-    "UploadServerCertificate",
-    "UploadSigningCertificate",
 ];
 
 /// The user that a request names, or the one who calls; none for root.

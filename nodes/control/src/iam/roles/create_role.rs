@@ -43,6 +43,9 @@ impl Operation for CreateRole {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         let path = check::path(request.path.as_deref())?;
+        if path.starts_with(crate::iam::service_linked_roles::PATH) {
+            return Err(errors::invalid_input("Roles under this path are made by CreateServiceLinkedRole."));
+        }
         let trust = check::trust(request.assume_role_policy_document.as_deref(), "assumeRolePolicyDocument")?;
         check::description(request.description.as_deref())?;
         let max_session_s = check::session_s(request.max_session_duration)?;

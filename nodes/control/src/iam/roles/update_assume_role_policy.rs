@@ -30,6 +30,7 @@ impl Operation for UpdateAssumeRolePolicy {
         let trust = check::trust(request.policy_document.as_deref(), "policyDocument")?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            crate::iam::service_linked_roles::protect(&role.record)?;
             role.record.trust = trust.to_owned();
             Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer: json!({}) })
         })

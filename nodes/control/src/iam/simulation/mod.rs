@@ -4,7 +4,7 @@ mod asked;
 mod context;
 mod get_context_keys_for_custom_policy;
 mod get_context_keys_for_principal_policy;
-mod input;
+pub(crate) mod input;
 mod scenario;
 mod simulate_custom_policy;
 mod simulate_principal_policy;

@@ -1,6 +1,7 @@
 //! What has tags.
 
 use crate::iam::prelude::*;
+use crate::iam::server_certificates::{self, ServerCertificate};
 use crate::iam::store::Found;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +30,7 @@ pub struct Names {
     policy_arn: Option<String>,
     serial_number: Option<String>,
     instance_profile_name: Option<String>,
+    server_certificate_name: Option<String>,
 }
 
 pub struct OfUser;
@@ -36,6 +38,26 @@ pub struct OfRole;
 pub struct OfPolicy;
 pub struct OfMfaDevice;
 pub struct OfInstanceProfile;
+pub struct OfServerCertificate;
+
+impl Tagged for OfServerCertificate {
+    type Record = ServerCertificate;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagServerCertificate", "iam:TagServerCertificate"),
+        ("UntagServerCertificate", "iam:UntagServerCertificate"),
+        ("ListServerCertificateTags", "iam:ListServerCertificateTags"),
+    ];
+    const RESOURCE_TYPE: &'static str = "server-certificate";
+    fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
+        server_certificates::arn_of(ctx, call, names.server_certificate_name.as_deref())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<ServerCertificate>, AwsError> {
+        server_certificates::named(ctx, call, names.server_certificate_name.as_deref()).await
+    }
+    fn tags(record: &mut ServerCertificate) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
 
 impl Tagged for OfUser {
     type Record = User;

@@ -2,6 +2,8 @@
 
 use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
+use crate::iam::user_credentials;
+use crate::usage;
 
 pub struct DeleteUser;
 
@@ -31,6 +33,7 @@ impl Operation for DeleteUser {
             let user = ctx.named::<User>(call, Kind::User, name).await?;
             let record = &user.record;
             let devices: Vec<String> = ctx.all(call, &store::user_mfa_prefix(&call.principal.account, name)).await?;
+            let others = user_credentials::first_to_delete(ctx, call, &record.id).await?;
             let login = login::key(&call.principal.account, &record.id);
             let first = if ctx.find::<Login>(call, login.clone()).await?.is_some() {
                 Some("delete login profile")
@@ -38,6 +41,8 @@ impl Operation for DeleteUser {
                 Some("delete access keys")
             } else if !devices.is_empty() {
                 Some("delete MFA device")
+            } else if others.is_some() {
+                others
             } else if !record.policies.attached.is_empty() {
                 Some("detach all policies")
             } else if !record.policies.inline.is_empty() {
@@ -56,6 +61,7 @@ impl Operation for DeleteUser {
             }
             attach.compares.extend([user.unchanged(), Compare::Absent(login)]);
             attach.ops.push(user.delete());
+            attach.ops.extend(usage::forget(&call.principal.account, &record.id));
             attach.ops.push(Op::Delete { key: records::renamed_key(&call.principal.account, &record.id) });
             Ok(attach.into_change(json!({})))
         })
