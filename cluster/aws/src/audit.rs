@@ -352,6 +352,19 @@ impl Call {
                 "userName": role,
             });
         }
+        if let Some((arn, id)) = &session.more.issuer {
+            let user = arn.rsplit('/').next().filter(|_| arn.contains(":user/"));
+            context["sessionIssuer"] = json!({
+                "type": if user.is_some() { "IAMUser" } else { "Root" },
+                "principalId": id,
+                "arn": arn,
+                "accountId": principal.account,
+                "userName": user,
+            });
+        }
+        if let Some(provider) = session.more.provider.as_deref().filter(|arn| arn.contains(":oidc-provider/")) {
+            context["webIdFederationData"] = json!({"federatedProvider": provider, "attributes": {}});
+        }
         if let Some(source) = &session.source_identity {
             context["sourceIdentity"] = source.as_str().into();
         }
@@ -399,6 +412,8 @@ pub fn resource_of(arn: &str) -> Option<(&'static str, &str)> {
         ("iam", "role") => ("AWS::IAM::Role", last),
         ("iam", "instance-profile") => ("AWS::IAM::InstanceProfile", last),
         ("iam", "policy") => ("AWS::IAM::Policy", last),
+        ("iam", "oidc-provider") => ("AWS::IAM::OIDCProvider", name),
+        ("iam", "saml-provider") => ("AWS::IAM::SAMLProvider", name),
         ("iam", "mfa") => ("AWS::IAM::VirtualMFADevice", last),
         ("cloudtrail", "trail") => ("AWS::CloudTrail::Trail", last),
         _ => return None,

@@ -11,6 +11,7 @@
 
 mod guard;
 mod managed;
+pub mod providers;
 pub mod records;
 
 pub use guard::{Guard, GuardMetrics};

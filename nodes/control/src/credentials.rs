@@ -53,6 +53,11 @@ fn to_stored(id: &str, secret: &str, account: &AccountId, arn: &str, administrat
     })
 }
 
+/// The account that a stored access key belongs to.
+pub fn account_of(stored: &[u8]) -> Result<AccountId, String> {
+    records::from_stored::<StoredKey>(stored).map(|stored| stored.account)
+}
+
 /// Puts the administrator and her key into the store at the first start; later it is the account's own affair what
 /// becomes of them.
 pub async fn load_first(dir: &Path, meta: &MetaClient, clock: &SharedClock, deadline: Instant) -> Result<()> {

@@ -177,6 +177,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         keys: keys.clone(),
         formats: format.clone(),
+        issuers: Arc::new(sts::issuers::Issuers::new()),
     });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));

@@ -10,6 +10,7 @@ pub(crate) mod errors;
 mod groups;
 mod instance_profiles;
 pub(crate) mod mfa;
+mod oidc_providers;
 mod policies;
 mod prelude;
 mod roles;
@@ -129,23 +130,30 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<tagging::TagResource<tagging::OfInstanceProfile>>(),
     entry::<tagging::UntagResource<tagging::OfInstanceProfile>>(),
     entry::<tagging::ListTags<tagging::OfInstanceProfile>>(),
+    entry::<oidc_providers::AddClientId>(),
+    entry::<oidc_providers::CreateOidcProvider>(),
+    entry::<oidc_providers::DeleteOidcProvider>(),
+    entry::<oidc_providers::GetOidcProvider>(),
+    entry::<oidc_providers::ListOidcProviders>(),
+    entry::<oidc_providers::RemoveClientId>(),
+    entry::<oidc_providers::UpdateThumbprint>(),
+    entry::<tagging::TagResource<tagging::OfOidcProvider>>(),
+    entry::<tagging::UntagResource<tagging::OfOidcProvider>>(),
+    entry::<tagging::ListTags<tagging::OfOidcProvider>>(),
 ];
 
 /// What AWS has and we lack. This list may only shrink.
 const MISSING: &[&str] = &[
     "AcceptDelegationRequest",
-    "AddClientIDToOpenIDConnectProvider",
     "AssociateDelegationRequest",
     "ChangePassword",
     "CreateDelegationRequest",
     "CreateLoginProfile",
-    "CreateOpenIDConnectProvider",
     "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
     "DeleteAccountPasswordPolicy",
     "DeleteLoginProfile",
-    "DeleteOpenIDConnectProvider",
     "DeleteSAMLProvider",
     "DeleteSSHPublicKey",
     "DeleteServerCertificate",
@@ -170,7 +178,6 @@ const MISSING: &[&str] = &[
     "GetDelegationRequest",
     "GetHumanReadableSummary",
     "GetLoginProfile",
-    "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
     "GetSAMLProvider",
@@ -180,8 +187,6 @@ const MISSING: &[&str] = &[
     "GetServiceLastAccessedDetailsWithEntities",
     "GetServiceLinkedRoleDeletionStatus",
     "ListDelegationRequests",
-    "ListOpenIDConnectProviderTags",
-    "ListOpenIDConnectProviders",
     "ListOrganizationsFeatures",
     "ListPoliciesGrantingServiceAccess",
     "ListSAMLProviderTags",
@@ -192,23 +197,19 @@ const MISSING: &[&str] = &[
     "ListServiceSpecificCredentials",
     "ListSigningCertificates",
     "RejectDelegationRequest",
-    "RemoveClientIDFromOpenIDConnectProvider",
     "ResetServiceSpecificCredential",
     "SendDelegationToken",
     "SetSecurityTokenServicePreferences",
     "SimulateCustomPolicy",
     "SimulatePrincipalPolicy",
-    "TagOpenIDConnectProvider",
     "TagSAMLProvider",
     "TagServerCertificate",
-    "UntagOpenIDConnectProvider",
     "UntagSAMLProvider",
     "UntagServerCertificate",
     "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
     "UpdateGroup",
     "UpdateLoginProfile",
-    "UpdateOpenIDConnectProviderThumbprint",
     "UpdateSAMLProvider",
     "UpdateSSHPublicKey",
     "UpdateServerCertificate",
@@ -251,6 +252,8 @@ impl Context {
             Kind::Role => records::read::<records::Role>(&entry.value).ok().map(|r| (r.path, r.name)),
             Kind::Policy => records::read::<ManagedPolicy>(&entry.value).ok().map(|p| (p.path, p.name)),
             Kind::Mfa => records::read::<records::MfaDevice>(&entry.value).ok().map(|d| (d.path, d.name)),
+            // They have no path.
+            Kind::OidcProvider | Kind::SamlProvider => None,
             Kind::InstanceProfile => {
                 records::read::<records::InstanceProfile>(&entry.value).ok().map(|p| (p.path, p.name))
             }
@@ -265,7 +268,12 @@ impl Context {
         let boundary = entry.and_then(|entry| match kind {
             Kind::User => records::read::<User>(&entry.value).ok()?.boundary,
             Kind::Role => records::read::<records::Role>(&entry.value).ok()?.boundary,
-            Kind::Group | Kind::Policy | Kind::Mfa | Kind::InstanceProfile => None,
+            Kind::Group
+            | Kind::Policy
+            | Kind::Mfa
+            | Kind::InstanceProfile
+            | Kind::OidcProvider
+            | Kind::SamlProvider => None,
         });
         if let Some(arn) = boundary {
             keys.set("iam:PermissionsBoundary", arn);

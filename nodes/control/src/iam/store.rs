@@ -1,6 +1,7 @@
 //! How IAM's operations read and change the control store: read, check, and write if nothing has changed meanwhile.
 
 use super::errors::{self, conflict};
+use crate::sts::issuers::Issuers;
 use breakwater_audit::outbox;
 use breakwater_aws::{AwsError, Call, SecretKeys};
 use breakwater_iam::records::{self, Kind};
@@ -23,6 +24,8 @@ pub struct Context {
     pub keys: Arc<SecretKeys>,
     /// What may be stored.
     pub formats: Arc<Formats>,
+    /// Keys of identity providers.
+    pub issuers: Arc<Issuers>,
 }
 
 /// Attempts of a change that others keep overtaking.
@@ -75,7 +78,6 @@ impl Context {
     }
 
     /// Refuses what nodes of an older format, which a region has during an upgrade, wouldn't understand.
-    #[allow(dead_code)]
     pub fn needs_format(&self, format: u32) -> Result<(), AwsError> {
         match self.formats.active() >= format {
             true => Ok(()),

@@ -5,7 +5,7 @@ use crate::iam::prelude::*;
 use breakwater_aws::query::ENTRIES;
 
 /// Quotas of AWS's that hold here too, and what this region's accounts don't have.
-const FIXED: [(&str, usize); 20] = [
+const FIXED: [(&str, usize); 19] = [
     ("AccessKeysPerUserQuota", 2),
     ("AccountAccessKeysPresent", 0),
     ("AccountMFAEnabled", 0),
@@ -20,7 +20,6 @@ const FIXED: [(&str, usize); 20] = [
     ("GroupsPerUserQuota", 10),
     ("PolicySizeQuota", DOCUMENT_MAX),
     ("PolicyVersionsInUseQuota", 10_000),
-    ("Providers", 0),
     ("RolePolicySizeQuota", 10_240),
     ("ServerCertificates", 0),
     ("ServerCertificatesQuota", 20),
@@ -60,6 +59,7 @@ impl Operation for GetAccountSummary {
             set(name, quotas::count(ctx, call, kind));
             set(&format!("{name}Quota"), quotas::quota(kind).1);
         }
+        set("Providers", quotas::count(ctx, call, Kind::OidcProvider) + quotas::count(ctx, call, Kind::SamlProvider));
         let devices: Vec<MfaDevice> = ctx.all(call, &store::prefix(call, Kind::Mfa)).await?;
         set("MFADevices", devices.len());
         set("MFADevicesInUse", devices.iter().filter(|device| device.user.is_some()).count());

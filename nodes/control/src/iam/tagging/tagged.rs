@@ -1,5 +1,6 @@
 //! What has tags.
 
+use crate::iam::oidc_providers;
 use crate::iam::prelude::*;
 use crate::iam::store::Found;
 use serde::de::DeserializeOwned;
@@ -27,6 +28,8 @@ pub struct Names {
     policy_arn: Option<String>,
     serial_number: Option<String>,
     instance_profile_name: Option<String>,
+    #[serde(rename = "OpenIDConnectProviderArn")]
+    oidc_provider_arn: Option<String>,
 }
 
 pub struct OfUser;
@@ -34,6 +37,7 @@ pub struct OfRole;
 pub struct OfPolicy;
 pub struct OfMfaDevice;
 pub struct OfInstanceProfile;
+pub struct OfOidcProvider;
 
 impl Tagged for OfUser {
     type Record = User;
@@ -115,6 +119,24 @@ impl Tagged for OfInstanceProfile {
         ctx.named(call, Kind::InstanceProfile, name).await
     }
     fn tags(record: &mut InstanceProfile) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+
+impl Tagged for OfOidcProvider {
+    type Record = OidcProvider;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"),
+        ("UntagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"),
+        ("ListOpenIDConnectProviderTags", "iam:ListOpenIDConnectProviderTags"),
+    ];
+    fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
+        Arn::raw(names.oidc_provider_arn.clone().unwrap_or_default())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<OidcProvider>, AwsError> {
+        oidc_providers::find(ctx, call, names.oidc_provider_arn.as_deref()).await
+    }
+    fn tags(record: &mut OidcProvider) -> &mut BTreeMap<String, String> {
         &mut record.tags
     }
 }
