@@ -32,6 +32,7 @@ const RESOURCES_MAX: usize = 20;
 
 /// Members that hold secrets, wherever they stand: they are left out. Compared without case.
 pub const SECRETS: &[&str] = &[
+    "AddPrivateKey",
     "AuthenticationCode1",
     "AuthenticationCode2",
     "Base32StringSeed",

@@ -6,10 +6,11 @@
 //! Invariants: what it doesn't know it refuses, be it an algorithm, a transform or a condition; a provider's keys come
 //! from its metadata alone, never from what is to be verified; nothing that somebody sends makes it panic or run away.
 //!
-//! Start reading at [`jwt::Token::parse`].
+//! Start reading at [`jwt::Token::parse`] and [`saml::verify`].
 
 pub mod jwks;
 pub mod jwt;
+pub mod saml;
 
 /// Why what a provider is said to have said isn't believed. The texts may be shown: they hold nothing of what was sent
 /// but names.

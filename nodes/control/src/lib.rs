@@ -8,6 +8,7 @@ mod iam;
 mod join;
 mod members;
 mod node;
+mod session_keys;
 mod settings;
 mod sts;
 mod tables;

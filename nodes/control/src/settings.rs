@@ -13,6 +13,7 @@ pub struct Settings {
     pub engine: EngineKind,
     pub partitions_min: u32,
     pub hold_back_unsynced: bool,
+    pub session_key_period_s: u32,
 }
 
 impl Settings {
@@ -37,6 +38,11 @@ impl Settings {
                 "hold_back_unsynced",
                 false,
                 "tests: what isn't synced dies with the process",
+            ),
+            session_key_period_s: source.or(
+                "session_key_period_s",
+                86_400,
+                "how long a new key for session tokens is known before it seals, and then the next one is made",
             ),
             common,
         }

@@ -13,7 +13,8 @@ pub(crate) mod mfa;
 mod oidc_providers;
 mod policies;
 mod prelude;
-mod roles;
+pub(crate) mod roles;
+pub(crate) mod saml_providers;
 pub(crate) mod secrets;
 pub(crate) mod shapes;
 pub(crate) mod store;
@@ -130,6 +131,14 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<tagging::TagResource<tagging::OfInstanceProfile>>(),
     entry::<tagging::UntagResource<tagging::OfInstanceProfile>>(),
     entry::<tagging::ListTags<tagging::OfInstanceProfile>>(),
+    entry::<saml_providers::CreateSamlProvider>(),
+    entry::<saml_providers::DeleteSamlProvider>(),
+    entry::<saml_providers::GetSamlProvider>(),
+    entry::<saml_providers::ListSamlProviders>(),
+    entry::<saml_providers::UpdateSamlProvider>(),
+    entry::<tagging::TagResource<tagging::OfSamlProvider>>(),
+    entry::<tagging::UntagResource<tagging::OfSamlProvider>>(),
+    entry::<tagging::ListTags<tagging::OfSamlProvider>>(),
     entry::<oidc_providers::AddClientId>(),
     entry::<oidc_providers::CreateOidcProvider>(),
     entry::<oidc_providers::DeleteOidcProvider>(),
@@ -149,12 +158,10 @@ const MISSING: &[&str] = &[
     "ChangePassword",
     "CreateDelegationRequest",
     "CreateLoginProfile",
-    "CreateSAMLProvider",
     "CreateServiceLinkedRole",
     "CreateServiceSpecificCredential",
     "DeleteAccountPasswordPolicy",
     "DeleteLoginProfile",
-    "DeleteSAMLProvider",
     "DeleteSSHPublicKey",
     "DeleteServerCertificate",
     "DeleteServiceLinkedRole",
@@ -180,7 +187,6 @@ const MISSING: &[&str] = &[
     "GetLoginProfile",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
-    "GetSAMLProvider",
     "GetSSHPublicKey",
     "GetServerCertificate",
     "GetServiceLastAccessedDetails",
@@ -189,8 +195,6 @@ const MISSING: &[&str] = &[
     "ListDelegationRequests",
     "ListOrganizationsFeatures",
     "ListPoliciesGrantingServiceAccess",
-    "ListSAMLProviderTags",
-    "ListSAMLProviders",
     "ListSSHPublicKeys",
     "ListServerCertificateTags",
     "ListServerCertificates",
@@ -202,15 +206,12 @@ const MISSING: &[&str] = &[
     "SetSecurityTokenServicePreferences",
     "SimulateCustomPolicy",
     "SimulatePrincipalPolicy",
-    "TagSAMLProvider",
     "TagServerCertificate",
-    "UntagSAMLProvider",
     "UntagServerCertificate",
     "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
     "UpdateGroup",
     "UpdateLoginProfile",
-    "UpdateSAMLProvider",
     "UpdateSSHPublicKey",
     "UpdateServerCertificate",
     "UpdateServiceSpecificCredential",

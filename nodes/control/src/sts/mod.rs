@@ -1,6 +1,7 @@
 //! STS: who am I, and temporary credentials.
 
 mod assume_role;
+mod assume_role_with_saml;
 mod assume_role_with_web_identity;
 mod decode_authorization_message;
 mod federated;
@@ -30,6 +31,7 @@ pub static SERVICE: Service<Context> = Service {
 
 static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<assume_role::AssumeRole>(),
+    entry::<assume_role_with_saml::AssumeRoleWithSaml>(),
     entry::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),
     entry::<decode_authorization_message::DecodeAuthorizationMessage>(),
     entry::<get_access_key_info::GetAccessKeyInfo>(),
@@ -39,7 +41,7 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
 ];
 
 /// What AWS has and we lack. This list may only shrink.
-const MISSING: &[&str] = &["AssumeRoleWithSAML", "AssumeRoot", "GetDelegatedAccessToken", "GetWebIdentityToken"];
+const MISSING: &[&str] = &["AssumeRoot", "GetDelegatedAccessToken", "GetWebIdentityToken"];
 
 /// What an identity provider is said to have said isn't believed.
 fn invalid_token(message: impl Into<Cow<'static, str>>) -> AwsError {

@@ -1,5 +1,6 @@
 //! The role that is to be assumed, and whom it trusts.
 
+use crate::iam::roles::trusted;
 use crate::iam::{Context, errors};
 use breakwater_aws::{Arn, AwsError, ResourcePolicy};
 use breakwater_iam::records::{self, Kind, Role};
@@ -40,8 +41,9 @@ impl Target {
 }
 
 /// Its trust policy. A role that isn't there trusts nobody.
-pub fn trust(_ctx: &Context, target: Option<&Target>) -> ResourcePolicy {
-    let trust = target.and_then(|target| Policy::parse(&target.role.trust, Use::Trust).ok());
+pub fn trust(ctx: &Context, target: Option<&Target>) -> ResourcePolicy {
+    let meant = target.map(|target| trusted::meant(&ctx.mirror, &target.account, &target.role));
+    let trust = meant.and_then(|meant| Policy::parse(&meant, Use::Trust).ok());
     let policy = trust.unwrap_or(Policy { id: None, statements: Vec::new() });
     ResourcePolicy { policy: Arc::new(policy), must_allow: true }
 }

@@ -9,9 +9,9 @@ pub struct CreateOidcProvider;
 pub struct Request {
     #[serde(rename = "Url")]
     url: Option<String>,
-    #[serde(rename = "ClientIDList")]
+    #[serde(rename = "ClientIDList", default, deserialize_with = "super::list")]
     client_ids: Option<Vec<String>>,
-    #[serde(rename = "ThumbprintList")]
+    #[serde(rename = "ThumbprintList", default, deserialize_with = "super::list")]
     thumbprints: Option<Vec<String>>,
     #[serde(rename = "Tags")]
     tags: Option<Vec<Tag>>,

@@ -8,7 +8,7 @@ pub struct UpdateThumbprint;
 pub struct Request {
     #[serde(rename = "OpenIDConnectProviderArn")]
     arn: Option<String>,
-    #[serde(rename = "ThumbprintList")]
+    #[serde(rename = "ThumbprintList", default, deserialize_with = "super::list")]
     thumbprints: Option<Vec<String>>,
 }
 

@@ -1,5 +1,6 @@
 //! DeleteRole.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct DeleteRole;
@@ -45,6 +46,7 @@ impl Operation for DeleteRole {
             }
             attach.compares.push(role.unchanged());
             attach.ops.push(role.delete());
+            attach.ops.push(Op::Delete { key: trusted::key(account, name) });
             Ok(attach.into_change(json!({})))
         })
         .await

@@ -1,5 +1,6 @@
 //! GetRole.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct GetRole;
@@ -25,7 +26,8 @@ impl Operation for GetRole {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
-        let role = ctx.named::<Role>(call, Kind::Role, name).await?;
+        let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+        role.record.trust = trusted::meant(&ctx.mirror, &call.principal.account, &role.record);
         Ok(json!({"Role": shapes::role(&call.principal.account, &role.record, true)}))
     }
 }

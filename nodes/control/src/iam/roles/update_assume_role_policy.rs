@@ -1,5 +1,6 @@
 //! UpdateAssumeRolePolicy.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct UpdateAssumeRolePolicy;
@@ -30,7 +31,9 @@ impl Operation for UpdateAssumeRolePolicy {
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
             role.record.trust = trust.to_owned();
-            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer: json!({}) })
+            let ids = trusted::resolve(ctx, call, trust).await?;
+            let ids = put(trusted::key(&call.principal.account, name), &ids)?;
+            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?, ids], answer: json!({}) })
         })
         .await
     }

@@ -7,5 +7,5 @@ mod untag;
 
 pub use list_tags::ListTags;
 pub use tag::TagResource;
-pub use tagged::{OfInstanceProfile, OfMfaDevice, OfOidcProvider, OfPolicy, OfRole, OfUser};
+pub use tagged::{OfInstanceProfile, OfMfaDevice, OfOidcProvider, OfPolicy, OfRole, OfSamlProvider, OfUser};
 pub use untag::UntagResource;

@@ -2,6 +2,7 @@
 
 use crate::iam::oidc_providers;
 use crate::iam::prelude::*;
+use crate::iam::saml_providers;
 use crate::iam::store::Found;
 use serde::de::DeserializeOwned;
 
@@ -30,6 +31,8 @@ pub struct Names {
     instance_profile_name: Option<String>,
     #[serde(rename = "OpenIDConnectProviderArn")]
     oidc_provider_arn: Option<String>,
+    #[serde(rename = "SAMLProviderArn")]
+    saml_provider_arn: Option<String>,
 }
 
 pub struct OfUser;
@@ -38,6 +41,7 @@ pub struct OfPolicy;
 pub struct OfMfaDevice;
 pub struct OfInstanceProfile;
 pub struct OfOidcProvider;
+pub struct OfSamlProvider;
 
 impl Tagged for OfUser {
     type Record = User;
@@ -137,6 +141,24 @@ impl Tagged for OfOidcProvider {
         oidc_providers::find(ctx, call, names.oidc_provider_arn.as_deref()).await
     }
     fn tags(record: &mut OidcProvider) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+
+impl Tagged for OfSamlProvider {
+    type Record = SamlProvider;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagSAMLProvider", "iam:TagSAMLProvider"),
+        ("UntagSAMLProvider", "iam:UntagSAMLProvider"),
+        ("ListSAMLProviderTags", "iam:ListSAMLProviderTags"),
+    ];
+    fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
+        Arn::raw(names.saml_provider_arn.clone().unwrap_or_default())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<SamlProvider>, AwsError> {
+        saml_providers::find(ctx, call, names.saml_provider_arn.as_deref()).await
+    }
+    fn tags(record: &mut SamlProvider) -> &mut BTreeMap<String, String> {
         &mut record.tags
     }
 }
