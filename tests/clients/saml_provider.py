@@ -37,7 +37,7 @@ class SamlProvider:
               <md:IDPSSODescriptor WantAuthnRequestsSigned="false" protocolSupportEnumeration="{PROTOCOL}">
                 <md:KeyDescriptor use="signing">
                   <ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data>
-                    <ds:X509Certificate>{base64.encodebytes(der).decode()}</ds:X509Certificate>
+                    <ds:X509Certificate>{base64.b64encode(der).decode()}</ds:X509Certificate>
                   </ds:X509Data></ds:KeyInfo>
                 </md:KeyDescriptor>
                 <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="{self.entity}"/>

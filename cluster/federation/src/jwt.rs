@@ -174,8 +174,11 @@ pub struct Claims {
 const TAGS: &str = "https://aws.amazon.com/tags";
 const SOURCE_IDENTITY: &str = "https://aws.amazon.com/source_identity";
 
+/// Tags, and the keys of those that go on.
+type Tags = (Vec<(String, String)>, Vec<String>);
+
 /// Tags as AWS defines them: nested, or flat with the tag's key in the claim's name.
-fn tags(claims: &BTreeMap<String, Value>) -> Result<(Vec<(String, String)>, Vec<String>), Refused> {
+fn tags(claims: &BTreeMap<String, Value>) -> Result<Tags, Refused> {
     let wrong = || invalid("The claim https://aws.amazon.com/tags of the identity token is not valid");
     let value = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),

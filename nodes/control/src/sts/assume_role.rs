@@ -82,6 +82,15 @@ impl Operation for AssumeRole {
     const ACTION: &'static str = "sts:AssumeRole";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
+    const CONDITION_KEYS: &'static [&'static str] = &[
+        "aws:RequestTag/${TagKey}",
+        "aws:TagKeys",
+        "sts:ExternalId",
+        "sts:RoleSessionName",
+        "sts:SourceIdentity",
+        "sts:TransitiveTagKeys",
+    ];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let arn = check::required(request.role_arn.as_deref(), "roleArn")?;

@@ -19,6 +19,7 @@ impl Operation for GetCallerIdentity {
     const ACTION: &'static str = "sts:GetCallerIdentity";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     /// None: AWS answers it also to who is denied it.
     fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {

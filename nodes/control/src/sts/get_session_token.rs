@@ -31,6 +31,7 @@ impl Operation for GetSessionToken {
     const ACTION: &'static str = "sts:GetSessionToken";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     /// None: it gives nobody more than she has.
     fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {

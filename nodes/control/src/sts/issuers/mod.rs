@@ -29,7 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const DOCUMENT_BYTES_MAX: usize = 64 << 10;
 const KEY_SET_BYTES_MAX: usize = 256 << 10;
 const PROVIDERS_MAX: usize = 1_000;
+/// Who waits for providers at once, and for one of them: no provider that hangs may keep the others from answering.
 const WAITING_MAX: usize = 64;
+const WAITING_FOR_ONE_MAX: usize = 8;
 
 #[derive(Deserialize)]
 struct Discovery {
@@ -40,13 +42,16 @@ struct Discovery {
 /// What a provider last answered.
 type Answered = (Instant, Result<Arc<KeySet>, AwsError>);
 
-/// One question to a provider at a time.
-type Slot = Arc<tokio::sync::Mutex<Option<Answered>>>;
+/// A provider that is asked one question at a time.
+struct Asked {
+    waiting: Semaphore,
+    answered: tokio::sync::Mutex<Option<Answered>>,
+}
 
 pub struct Issuers {
     trust: Trust,
     /// By URL and thumbprints.
-    known: Mutex<HashMap<String, Slot>>,
+    known: Mutex<HashMap<String, Arc<Asked>>>,
     waiting: Semaphore,
 }
 
@@ -82,16 +87,19 @@ impl Issuers {
 
     /// The provider's keys: newer than `than` if it may be asked again already.
     pub async fn keys(&self, provider: &OidcProvider, than: Option<Instant>) -> Result<Fetched, AwsError> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| unreachable("too many wait for providers"))?;
+        let too_many = |_| unreachable("too many wait for providers");
+        let _waiting = self.waiting.try_acquire().map_err(too_many)?;
         let name = format!("{} {}", provider.url, provider.thumbprints.join(" "));
-        let slot = {
+        let asked = {
             let mut known = self.known.lock();
             if known.len() >= PROVIDERS_MAX && !known.contains_key(&name) {
                 known.clear();
             }
-            known.entry(name).or_default().clone()
+            let new = || Asked { waiting: Semaphore::new(WAITING_FOR_ONE_MAX), answered: Default::default() };
+            known.entry(name).or_insert_with(|| Arc::new(new())).clone()
         };
-        let mut answered = slot.lock().await;
+        let _waiting_for_one = asked.waiting.try_acquire().map_err(too_many)?;
+        let mut answered = asked.answered.lock().await;
         if let Some((at, outcome)) = &*answered {
             let age = at.elapsed();
             let is_enough = match outcome {
@@ -102,8 +110,7 @@ impl Issuers {
                 return outcome.clone().map(|keys| Fetched { keys, at: *at });
             }
         }
-        let asked = tokio::time::timeout(PATIENCE, self.ask(provider)).await;
-        let outcome = match asked {
+        let outcome = match tokio::time::timeout(PATIENCE, self.ask(provider)).await {
             Ok(Ok(keys)) => Ok(Arc::new(keys)),
             Ok(Err(failed)) => Err(from_failed(&failed)),
             Err(_) => Err(unreachable("it took too long")),
