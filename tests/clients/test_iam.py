@@ -301,7 +301,7 @@ def test_a_role_is_assumed_with_an_external_id_and_bounds_its_session(iam, table
     settles(items.get_item, "AccessDeniedException", **key)
     iam.delete_role_policy(RoleName=role, PolicyName="revoke")
     settles(items.get_item, "OK", **key)
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=policy(trust(f"arn:aws:iam::{account}:user/other")))
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=policy(trust(f"arn:aws:iam::{account}:user/administrator")))
     settles(own.assume_role, "AccessDenied", **ask)
     # Who comes back under the role's name is somebody else.
     remove_role(iam, role)

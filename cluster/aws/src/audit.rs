@@ -33,6 +33,7 @@ const RESOURCES_MAX: usize = 20;
 
 /// Members that hold secrets, wherever they stand: they are left out. Compared without case.
 pub const SECRETS: &[&str] = &[
+    "AddPrivateKey",
     "AuthenticationCode1",
     "AuthenticationCode2",
     "Base32StringSeed",
@@ -398,6 +399,19 @@ impl Call {
                 "userName": role,
             });
         }
+        if let Some((arn, id)) = &session.more.issuer {
+            let user = arn.rsplit('/').next().filter(|_| arn.contains(":user/"));
+            context["sessionIssuer"] = json!({
+                "type": if user.is_some() { "IAMUser" } else { "Root" },
+                "principalId": id,
+                "arn": arn,
+                "accountId": principal.account,
+                "userName": user,
+            });
+        }
+        if let Some(provider) = session.more.provider.as_deref().filter(|arn| arn.contains(":oidc-provider/")) {
+            context["webIdFederationData"] = json!({"federatedProvider": provider, "attributes": {}});
+        }
         if let Some(source) = &session.source_identity {
             context["sourceIdentity"] = source.as_str().into();
         }
@@ -446,6 +460,8 @@ pub fn resource_of(arn: &str) -> Option<(&'static str, &str)> {
         ("iam", "instance-profile") => ("AWS::IAM::InstanceProfile", last),
         ("iam", "policy") => ("AWS::IAM::Policy", last),
         ("iam", "server-certificate") => ("AWS::IAM::ServerCertificate", last),
+        ("iam", "oidc-provider") => ("AWS::IAM::OIDCProvider", name),
+        ("iam", "saml-provider") => ("AWS::IAM::SAMLProvider", name),
         ("iam", "mfa") => ("AWS::IAM::VirtualMFADevice", last),
         ("cloudtrail", "trail") => ("AWS::CloudTrail::Trail", last),
         _ => return None,

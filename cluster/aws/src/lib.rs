@@ -44,7 +44,8 @@ pub use limits::Limits;
 pub use operation::{Access, Operation, OperationEntry, Plane, Protocol, Service, entry};
 pub use server::Server;
 pub use sigv4::{
-    Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SigningKey, derive_signing_key,
+    Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SessionMore, SigningKey,
+    derive_signing_key,
 };
 pub use unchecked::UNCHECKED;
 pub use usage::{Unnoted, Usage, Used};

@@ -3,7 +3,7 @@
 use crate::managed::aws_managed;
 use crate::records::{self, Group, Kind, ManagedPolicy, Policies, Role, User};
 use breakwater_aws::{
-    About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, not_authorized,
+    About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, Session, not_authorized,
 };
 use breakwater_meta::Mirror;
 use breakwater_policy::{Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
@@ -26,6 +26,8 @@ struct Compiled {
     made_of: Vec<(Vec<u8>, u64)>,
     who: Who,
     caller: Caller,
+    /// Ids of temporary access keys may come twice.
+    of: Option<Arc<Session>>,
     /// Of the session that asks, if it was made with any.
     session: Option<Vec<(String, Arc<Policy>)>>,
     identity: Vec<(String, Arc<Policy>)>,
@@ -36,6 +38,16 @@ struct Compiled {
     asks_for_tags: bool,
     /// There is no such user or role any more: it may do nothing, whoever's policy trusts its name.
     gone: bool,
+}
+
+impl Compiled {
+    fn is_of(&self, principal: &Principal) -> bool {
+        match (&self.of, &principal.session) {
+            (Some(known), Some(session)) => Arc::ptr_eq(known, session) || known == session,
+            (None, None) => true,
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
 }
 
 /// What is known of the identity itself; nothing where its record is gone.
@@ -64,6 +76,17 @@ pub struct Guard {
     compiled: RwLock<HashMap<String, Arc<Compiled>>>,
     allowed: Counter,
     denied: Counter,
+}
+
+fn everything() -> Arc<Policy> {
+    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    let policy = Policy::parse(document, Use::Identity);
+    Arc::new(policy.unwrap_or(Policy { id: None, statements: Vec::new() }))
+}
+
+/// Whose rights a federated user's session has at most.
+fn issuer_of(session: Option<&Session>) -> Option<&(String, String)> {
+    session?.more.issuer.as_ref()
 }
 
 /// A policy that can't be read allows nothing, and denies everything: it may have been meant to deny.
@@ -173,6 +196,7 @@ impl Guard {
         // Sessions of one identity differ in their policies; their access keys are their own.
         let name = if principal.session.is_some() { &principal.access_key_id } else { &principal.arn };
         if let Some(known) = self.compiled.read().get(name)
+            && known.is_of(principal)
             && self.is_current(known)
         {
             return known.clone();
@@ -207,6 +231,7 @@ impl Guard {
             made_of: Vec::new(),
             who: Who::default(),
             caller,
+            of: principal.session.clone(),
             session: None,
             identity: Vec::new(),
             boundary: None,
@@ -216,18 +241,29 @@ impl Guard {
         };
         match &principal.identity {
             Identity::Root | Identity::Anonymous => {}
-            // Until its session says whose rights it has.
-            Identity::Federated(_) => {}
-            Identity::User(name) => {
+            Identity::Federated(_) if issuer_of(session).is_some_and(|(arn, _)| arn.ends_with(":root")) => {
+                compiled.identity.push(("the account's root user".to_owned(), everything()));
+                compiled.gone = false;
+            }
+            Identity::User(_) | Identity::Federated(_) => {
+                // A federated user has the rights of who made its session.
+                let of_issuer = issuer_of(session).and_then(|(arn, _)| Identity::of_arn(arn));
+                let name = match (&principal.identity, &of_issuer) {
+                    (Identity::User(name), _) | (_, Some(Identity::User(name))) => name.as_str(),
+                    _ => "",
+                };
                 let user = reader.record::<User>(records::key(account, Kind::User, name));
                 // A user who was deleted and made again is another one: sessions have her id.
-                let same = |user: &User| session.is_none_or(|s| s.user_id == user.id);
+                let id = issuer_of(session).map(|(_, id)| id).or(session.map(|s| &s.user_id));
+                let same = |user: &User| id.is_none_or(|id| *id == user.id);
                 let user = user.filter(same).or_else(|| {
-                    let name = reader.record::<String>(records::renamed_key(account, &session?.user_id))?;
+                    let name = reader.record::<String>(records::renamed_key(account, id?))?;
                     reader.record::<User>(records::key(account, Kind::User, &name)).filter(same)
                 });
                 if let Some(user) = user {
-                    compiled.caller.arn = records::arn(account, Kind::User, &user.path, &user.name);
+                    if matches!(principal.identity, Identity::User(_)) {
+                        compiled.caller.arn = records::arn(account, Kind::User, &user.path, &user.name);
+                    }
                     reader.policies(&user.policies, &mut compiled.identity);
                     for group in &user.groups {
                         match reader.record::<Group>(records::key(account, Kind::Group, group)) {
@@ -253,7 +289,8 @@ impl Guard {
                 }
             }
         }
-        if let Some(session) = session.filter(|s| !s.policies.is_empty() || !s.policy_arns.is_empty()) {
+        let federated = matches!(principal.identity, Identity::Federated(_));
+        if let Some(session) = session.filter(|s| federated || !s.policies.is_empty() || !s.policy_arns.is_empty()) {
             let mut all = Vec::new();
             for document in &session.policies {
                 all.push(("session policy".to_owned(), reader.compile("session policy", document)));
@@ -355,6 +392,12 @@ impl Guard {
             for (tag, value) in &session.tags {
                 keys.set(format!("aws:PrincipalTag/{tag}"), value.as_str());
             }
+            if let Some(provider) = &session.more.provider {
+                keys.set("aws:FederatedProvider", provider.as_str());
+            }
+            for (key, value) in &session.more.keys {
+                keys.set(key.as_str(), value.as_str());
+            }
             if let Some(source) = &session.source_identity {
                 keys.set("aws:SourceIdentity", source.as_str());
             }
@@ -442,6 +485,12 @@ impl Authorizer for Guard {
         if principal.identity == Identity::Anonymous {
             self.denied.inc();
             return Err(not_yet(action));
+        }
+        if matches!(principal.identity, Identity::Federated(_))
+            && (action.starts_with("iam:") || action.starts_with("sts:"))
+        {
+            // As AWS: federated users can't be used for these.
+            return Err(AwsError::invalid_token());
         }
         if let Some(session) = &principal.session
             && session.role.is_none()

@@ -11,6 +11,7 @@
 
 mod guard;
 mod managed;
+pub mod providers;
 pub mod records;
 mod services;
 mod usage;

@@ -17,6 +17,8 @@ pub enum Kind {
     /// A virtual MFA device.
     Mfa,
     InstanceProfile,
+    OidcProvider,
+    SamlProvider,
 }
 
 impl Kind {
@@ -29,6 +31,8 @@ impl Kind {
             Kind::Role => "role",
             Kind::Mfa => "mfa",
             Kind::InstanceProfile => "instance-profile",
+            Kind::OidcProvider => "oidc-provider",
+            Kind::SamlProvider => "saml-provider",
         }
     }
 }

@@ -169,7 +169,8 @@ impl Region {
         Self::open_with(root, settings, binaries, docker, &extra)
     }
 
-    /// `extra` are settings for nodes that store, `key = value;…`, from their next start on.
+    /// `extra` are settings for nodes that store, `key = value;…`, from their next start on; `control-node: key = value` is for
+    /// one kind of them.
     pub fn open_with(root: PathBuf, settings: Settings, binaries: PathBuf, docker: bool, extra: &str) -> Result<Self> {
         let file = root.join("region.json");
         let settings = match fs::read(&file) {

@@ -12,6 +12,7 @@ mod iam;
 mod join;
 mod members;
 mod node;
+mod session_keys;
 mod settings;
 mod store;
 mod sts;

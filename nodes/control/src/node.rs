@@ -7,12 +7,13 @@ use crate::credentials::{self, KeysHandler};
 use crate::iam::passwords::root;
 use crate::join::MetaLedger;
 use crate::members;
+use crate::session_keys;
 use crate::settings::Settings;
 use crate::tables;
 use crate::{blobs, cloudtrail, console, iam, sts, usage};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
-use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
+use breakwater_aws::{FrontBuilder, SecretKeys, Server};
 use breakwater_blobs::BlobMetrics;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
@@ -123,6 +124,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     formats::follow(known_formats.clone(), format.clone());
     let events = Mirror::start(meta.clone(), outbox::PREFIX.to_vec());
     let access_keys = Mirror::start(meta.clone(), credentials::PREFIX.to_vec());
+    let sealing_keys = Mirror::start(meta.clone(), session_keys::PREFIX.to_vec());
+    let keys_made = session_keys::Keeper::made(meta.clone());
     let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
     let start = async {
         pages.not_ready("waits for a quorum of control nodes");
@@ -139,27 +142,37 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let txn = Txn { success: vec![Op::put(records::node_key(&common.name), value)], ..Txn::default() };
         meta.txn(txn, Instant::now() + START_MAX).await?;
         pages.not_ready("waits for the control store's contents");
-        let session_keys = credentials::session_keys(&meta, Instant::now() + START_MAX).await?;
+        credentials::first_session_key(&meta, Instant::now() + START_MAX).await?;
         // A control node that lags behind may have filled them: nobody may be refused, or let in, because of that.
         let now = meta.revision(Instant::now() + START_MAX).await?;
-        for mirror in [&access_keys, &identities, &known_formats] {
+        for mirror in [&access_keys, &identities, &known_formats, &sealing_keys, &keys_made] {
             let shown = mirror.wait_for(now, Instant::now() + START_MAX).await;
             anyhow::ensure!(shown, "the control store's contents didn't arrive");
         }
         let console_keys = console::keys(&meta, Instant::now() + START_MAX).await?;
-        anyhow::Ok((session_keys, console_keys, root))
+        anyhow::Ok((console_keys, root))
     };
-    let (session_keys, console_keys, root) = tokio::select! {
+    let (console_keys, root) = tokio::select! {
         started = start => started?,
         () = shutdown.asked() => return Ok(()),
     };
 
     let keys = Arc::new(SecretKeys::new(credentials::read(&access_keys)));
     tokio::spawn(credentials::follow(access_keys.clone(), keys.clone()));
-    keys.sessions().replace(session_keys.clone());
+    session_keys::Keeper {
+        group: meta_group.clone(),
+        meta: meta.clone(),
+        mirror: sealing_keys.clone(),
+        made: keys_made,
+        keys: keys.clone(),
+        clock: clock.clone(),
+        formats: format.clone(),
+        period_s: settings.session_key_period_s.into(),
+    }
+    .start();
     let handler = KeysHandler {
         group: meta_group.clone(),
-        session_keys,
+        session_keys: sealing_keys,
         mirror: access_keys,
         region: common.region.clone(),
         clock: clock.clone(),
@@ -189,6 +202,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         keys: keys.clone(),
         formats: format.clone(),
+        issuers: Arc::new(sts::issuers::Issuers::new()),
     });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
     guard.know_tags({

@@ -26,6 +26,7 @@ pub struct Settings {
     pub trail_digests_every: Duration,
     /// Of audit events; the oldest go first.
     pub audit_bytes_max: u64,
+    pub session_key_period_s: u32,
 }
 
 /// A healthy node hears something every ten seconds, also where nothing changes.
@@ -76,6 +77,11 @@ impl Settings {
             ),
             identities_stale_ms_max: stale_bound(source),
             uses_every_ms: uses_every_ms(source),
+            session_key_period_s: source.or(
+                "session_key_period_s",
+                86_400,
+                "how long a new key for session tokens is known before it seals, and then the next one is made",
+            ),
             common,
         }
     }

@@ -110,6 +110,7 @@ impl Session {
             policy_arns: Vec::new(),
             tags: Vec::new(),
             source_identity: None,
+            more: Default::default(),
         };
         Arc::new(Principal {
             access_key_id: self.id.clone(),

@@ -12,11 +12,13 @@ mod groups;
 mod instance_profiles;
 mod last_used;
 pub(crate) mod mfa;
+mod oidc_providers;
 pub(crate) mod passwords;
 mod pem;
 mod policies;
 mod prelude;
-mod roles;
+pub(crate) mod roles;
+pub(crate) mod saml_providers;
 pub(crate) mod secrets;
 mod server_certificates;
 mod service_linked_roles;
@@ -185,18 +187,31 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<user_credentials::ResetServiceSpecificCredential>(),
     entry::<user_credentials::Update<user_credentials::ServiceSpecificCredential>>(),
     entry::<user_credentials::Delete<user_credentials::ServiceSpecificCredential>>(),
+    entry::<saml_providers::CreateSamlProvider>(),
+    entry::<saml_providers::DeleteSamlProvider>(),
+    entry::<saml_providers::GetSamlProvider>(),
+    entry::<saml_providers::ListSamlProviders>(),
+    entry::<saml_providers::UpdateSamlProvider>(),
+    entry::<tagging::TagResource<tagging::OfSamlProvider>>(),
+    entry::<tagging::UntagResource<tagging::OfSamlProvider>>(),
+    entry::<tagging::ListTags<tagging::OfSamlProvider>>(),
+    entry::<oidc_providers::AddClientId>(),
+    entry::<oidc_providers::CreateOidcProvider>(),
+    entry::<oidc_providers::DeleteOidcProvider>(),
+    entry::<oidc_providers::GetOidcProvider>(),
+    entry::<oidc_providers::ListOidcProviders>(),
+    entry::<oidc_providers::RemoveClientId>(),
+    entry::<oidc_providers::UpdateThumbprint>(),
+    entry::<tagging::TagResource<tagging::OfOidcProvider>>(),
+    entry::<tagging::UntagResource<tagging::OfOidcProvider>>(),
+    entry::<tagging::ListTags<tagging::OfOidcProvider>>(),
 ];
 
 /// What AWS has and we lack. This list may only shrink.
 const MISSING: &[&str] = &[
     "AcceptDelegationRequest",
-    "AddClientIDToOpenIDConnectProvider",
     "AssociateDelegationRequest",
     "CreateDelegationRequest",
-    "CreateOpenIDConnectProvider",
-    "CreateSAMLProvider",
-    "DeleteOpenIDConnectProvider",
-    "DeleteSAMLProvider",
     "DisableOrganizationsRootCredentialsManagement",
     "DisableOrganizationsRootSessions",
     "DisableOutboundWebIdentityFederation",
@@ -206,26 +221,13 @@ const MISSING: &[&str] = &[
     "GenerateOrganizationsAccessReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
-    "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
-    "GetSAMLProvider",
     "ListDelegationRequests",
-    "ListOpenIDConnectProviderTags",
-    "ListOpenIDConnectProviders",
     "ListOrganizationsFeatures",
-    "ListSAMLProviderTags",
-    "ListSAMLProviders",
     "RejectDelegationRequest",
-    "RemoveClientIDFromOpenIDConnectProvider",
     "SendDelegationToken",
-    "TagOpenIDConnectProvider",
-    "TagSAMLProvider",
-    "UntagOpenIDConnectProvider",
-    "UntagSAMLProvider",
     "UpdateDelegationRequest",
-    "UpdateOpenIDConnectProviderThumbprint",
-    "UpdateSAMLProvider",
 ];
 
 /// The user that a request names, or the one who calls; none for root.
@@ -259,6 +261,8 @@ impl Context {
             Kind::Role => records::read::<records::Role>(&entry.value).ok().map(|r| (r.path, r.name)),
             Kind::Policy => records::read::<ManagedPolicy>(&entry.value).ok().map(|p| (p.path, p.name)),
             Kind::Mfa => records::read::<records::MfaDevice>(&entry.value).ok().map(|d| (d.path, d.name)),
+            // They have no path.
+            Kind::OidcProvider | Kind::SamlProvider => None,
             Kind::InstanceProfile => {
                 records::read::<records::InstanceProfile>(&entry.value).ok().map(|p| (p.path, p.name))
             }
@@ -296,7 +300,12 @@ impl Context {
         let boundary = entry.and_then(|entry| match kind {
             Kind::User => records::read::<User>(&entry.value).ok()?.boundary,
             Kind::Role => records::read::<records::Role>(&entry.value).ok()?.boundary,
-            Kind::Group | Kind::Policy | Kind::Mfa | Kind::InstanceProfile => None,
+            Kind::Group
+            | Kind::Policy
+            | Kind::Mfa
+            | Kind::InstanceProfile
+            | Kind::OidcProvider
+            | Kind::SamlProvider => None,
         });
         if let Some(arn) = boundary {
             keys.set("iam:PermissionsBoundary", arn);

@@ -3,6 +3,7 @@
 use super::errors::{self, conflict};
 use crate::store::Store;
 pub use crate::store::{Change, Found, put};
+use crate::sts::issuers::Issuers;
 use breakwater_aws::{AwsError, Call, SecretKeys};
 use breakwater_iam::records::{self, Kind};
 use breakwater_meta::{MetaClient, Mirror};
@@ -23,6 +24,8 @@ pub struct Context {
     pub keys: Arc<SecretKeys>,
     /// What may be stored.
     pub formats: Arc<Formats>,
+    /// Keys of identity providers.
+    pub issuers: Arc<Issuers>,
 }
 
 /// How long a change waits to be seen by this node's own guard.

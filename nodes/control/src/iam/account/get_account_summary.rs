@@ -7,7 +7,7 @@ use crate::iam::server_certificates::{self, ServerCertificate};
 use breakwater_aws::query::ENTRIES;
 
 /// Quotas of AWS's that hold here too, and what this region's accounts don't have.
-const FIXED: [(&str, usize); 17] = [
+const FIXED: [(&str, usize); 16] = [
     ("AccessKeysPerUserQuota", 2),
     ("AccountAccessKeysPresent", 0),
     ("AccountMFAEnabled", 0),
@@ -21,7 +21,6 @@ const FIXED: [(&str, usize); 17] = [
     ("GroupsPerUserQuota", 10),
     ("PolicySizeQuota", DOCUMENT_MAX),
     ("PolicyVersionsInUseQuota", 10_000),
-    ("Providers", 0),
     ("RolePolicySizeQuota", 10_240),
     ("UserPolicySizeQuota", 2_048),
     ("VersionsPerPolicyQuota", 5),
@@ -60,6 +59,7 @@ impl Operation for GetAccountSummary {
             set(name, quotas::count(ctx, call, kind));
             set(&format!("{name}Quota"), quotas::quota(kind).1);
         }
+        set("Providers", quotas::count(ctx, call, Kind::OidcProvider) + quotas::count(ctx, call, Kind::SamlProvider));
         let devices: Vec<MfaDevice> = ctx.all(call, &store::prefix(call, Kind::Mfa)).await?;
         set("MFADevices", devices.len());
         set("MFADevicesInUse", devices.iter().filter(|device| device.user.is_some()).count());

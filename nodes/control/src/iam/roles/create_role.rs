@@ -1,5 +1,6 @@
 //! CreateRole.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct CreateRole;
@@ -70,6 +71,7 @@ impl Operation for CreateRole {
                 boundary: request.permissions_boundary.clone(),
                 tags: tags.clone(),
             };
+            let ids = trusted::resolve(ctx, call, trust).await?;
             let key = records::key(account, Kind::Role, name);
             if ctx.find::<Role>(call, key.clone()).await?.is_some() {
                 return Err(errors::exists("Role", name));
@@ -77,6 +79,7 @@ impl Operation for CreateRole {
             let answer = json!({"Role": shapes::role(account, &role, true)});
             attach.compares.push(Compare::Absent(key.clone()));
             attach.ops.push(put(key, &role)?);
+            attach.ops.push(put(trusted::key(account, name), &ids)?);
             Ok(attach.into_change(answer))
         })
         .await

@@ -1,5 +1,6 @@
 //! DeleteRole.
 
+use super::trusted;
 use crate::iam::prelude::*;
 use crate::iam::service_linked_roles;
 use crate::usage;
@@ -50,6 +51,7 @@ impl Operation for DeleteRole {
             attach.compares.push(role.unchanged());
             attach.ops.push(role.delete());
             attach.ops.extend(usage::forget(account, &role.record.id));
+            attach.ops.push(Op::Delete { key: trusted::key(account, name) });
             Ok(attach.into_change(json!({})))
         })
         .await

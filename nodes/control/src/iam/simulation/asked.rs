@@ -2,8 +2,8 @@
 
 use super::context::ContextEntry;
 use super::input::{self, Input};
+use super::questions::Simulation;
 use super::scenario;
-use super::simulation::Simulation;
 use crate::iam::prelude::*;
 use breakwater_aws::Identity;
 use breakwater_policy::{Caller, CallerKind, Use};
