@@ -582,7 +582,9 @@ impl Front {
     fn find(&self, headers: &HeaderMap) -> Option<(&Arc<dyn Mounted>, usize)> {
         let target = headers.get("x-amz-target")?.to_str().ok()?;
         let (prefix, operation) = target.rsplit_once('.')?;
-        let mount = self.mounts.get(prefix).filter(|mount| mount.names().protocol != Protocol::Query)?;
+        // Some SDKs leave out the model's package before the service's name, as those of CloudTrail's in Go.
+        let short = || self.mounts.iter().find(|(target, _)| target.rsplit('.').next() == Some(prefix)).map(|(_, m)| m);
+        let mount = self.mounts.get(prefix).or_else(short).filter(|mount| mount.names().protocol != Protocol::Query)?;
         Some((mount, mount.find(operation)?))
     }
 
