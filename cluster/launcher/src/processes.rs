@@ -166,7 +166,7 @@ impl Processes {
         let extra = if stores { self.extra.as_str() } else { "" };
         let layout = Layout { dir: &dir, place: Place::Processes, binaries: &self.binaries, extra };
         fs::write(dir.join("node.toml"), node_toml(&self.settings, &self.hosts, host, &layout)?)?;
-        fs::write(dir.join("agent.toml"), agent_toml(&self.settings, host, &layout)?)?;
+        fs::write(dir.join("agent.toml"), agent_toml(&self.settings, &self.hosts, host, &layout)?)?;
         Ok(())
     }
 }

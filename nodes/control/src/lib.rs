@@ -7,6 +7,7 @@ mod cloudtrail;
 mod coverage_tests;
 mod credentials;
 mod iam;
+mod instances;
 mod join;
 mod members;
 mod node;

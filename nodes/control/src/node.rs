@@ -6,7 +6,7 @@ use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{cloudtrail, iam, sts};
+use crate::{cloudtrail, iam, instances, sts};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditService, Spool, SpoolMetrics, outbox};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
@@ -162,6 +162,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
 
     accounts::serve(&pages, &meta, &clock);
+    instances::serve(&pages, &meta, &format, &common.region);
     let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
     let front_settings = dynamodb::node::FrontSettings {
         scope: scope.clone(),
@@ -191,6 +192,17 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         Spool::start(store, transport, control, format)?
     };
     let trail = Arc::new(cloudtrail::Context { audit, clock: clock.clone() });
+    let hosts = instances::Instances {
+        group: meta_group.clone(),
+        mirror: identities.clone(),
+        keys: keys.clone(),
+        recorder: spool.clone(),
+        region: common.region.clone(),
+        account: common.account.clone(),
+        clock: clock.clone(),
+        lasts_s: i64::from(settings.instance_credentials_s),
+    };
+    transport.register(Kind::Instance, &[NodeKind::Agent], Arc::new(hosts));
 
     let server = {
         let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;

@@ -13,6 +13,7 @@ pub struct Settings {
     pub engine: EngineKind,
     pub partitions_min: u32,
     pub hold_back_unsynced: bool,
+    pub instance_credentials_s: u32,
 }
 
 impl Settings {
@@ -27,7 +28,10 @@ impl Settings {
         let found = EngineKind::ALL.into_iter().find(|e| e.word() == engine);
         source.check(found.is_some(), "engine: neither fjall nor sled");
         source.check(common.control.iter().any(|c| c.name == common.name), "control: doesn't name this node");
+        let lasts_s = source.or("instance_credentials_s", 21_600, "how long the credentials of hosts last, in seconds");
+        source.check((10..=43_200).contains(&lasts_s), "instance_credentials_s: not between 10 and 43200");
         Settings {
+            instance_credentials_s: lasts_s,
             front_port,
             front_names,
             join_port,
