@@ -163,6 +163,8 @@ pub fn node_toml(settings: &Settings, hosts: &[Host], host: &Host, layout: &Layo
             let _ = writeln!(out, "control = {}", list(hosts, NodeKind::Control, near, RPC_PORT));
             let _ = writeln!(out, "join = {}", list(hosts, NodeKind::Control, near, JOIN_PORT));
             let _ = writeln!(out, "engine = \"{}\"", settings.engine);
+            let edges = hosts.iter().filter(|h| h.kind == NodeKind::Edge).map(|h| format!("\"{}\"", h.address));
+            let _ = writeln!(out, "trusted_proxies = [{}]", edges.collect::<Vec<_>>().join(", "));
             if host.kind == NodeKind::Control {
                 let _ = writeln!(out, "front_port = {FRONT_PORT}\njoin_port = {JOIN_PORT}");
             } else {

@@ -224,7 +224,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             built = Some(door);
         });
         let door = built.context("the front door was not built")?;
-        Server::start(listener, door, Some(certificate.front_server()?))?
+        Server::start_behind(common.trusted_proxies, listener, door, Some(certificate.front_server()?))?
     };
     pages.ready();
     tracing::info!(front = %server.local_addr(), "ready");

@@ -7,6 +7,7 @@
 mod access;
 mod expressions;
 mod log;
+mod proxy;
 mod records;
 mod signatures;
 mod values;
@@ -26,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log", run: log::run },
     Target { name: "number", run: values::number },
     Target { name: "policy", run: access::policy },
+    Target { name: "proxy", run: proxy::run },
     Target { name: "record", run: records::run },
     Target { name: "signature", run: signatures::run },
     Target { name: "stored", run: values::stored },

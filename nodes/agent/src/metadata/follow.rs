@@ -1,6 +1,6 @@
 //! Hears from control nodes what this host's profile is, and gets new credentials when half of their life is over.
 
-use super::held::{Held, Heard};
+use super::held::{Heard, Held};
 use breakwater_identity::Joining;
 use breakwater_node::Named;
 use breakwater_proto::instance::{Answer, Request};

@@ -36,7 +36,8 @@ pub struct Metadata {
 
 impl Metadata {
     pub fn read(source: &mut Source) -> Self {
-        let listen: Option<String> = source.optional("metadata", "where the instance metadata service listens, as 169.254.169.254:80");
+        let listen: Option<String> =
+            source.optional("metadata", "where the instance metadata service listens, as 169.254.169.254:80");
         let parsed = listen.as_ref().map(|text| text.parse());
         source.check(!matches!(parsed, Some(Err(_))), "metadata: not an address and a port");
         let kind: String = source.or("kind", "dynamo".to_owned(), "the host's kind of node");

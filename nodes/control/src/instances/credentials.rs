@@ -82,6 +82,9 @@ impl Instances {
         if !self.recorder.is_active() {
             return Ok(());
         }
-        self.recorder.record(vec![event], deadline).await.map_err(|e| e.cause.map_or(e.message.to_string(), |cause| cause.to_string()))
+        self.recorder
+            .record(vec![event], deadline)
+            .await
+            .map_err(|e| e.cause.map_or(e.message.to_string(), |cause| cause.to_string()))
     }
 }
