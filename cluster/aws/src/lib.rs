@@ -28,6 +28,7 @@ pub mod operation;
 pub mod query;
 pub mod server;
 pub mod sigv4;
+mod unchecked;
 
 pub use arn::Arn;
 pub use audit::{Event, Recorder, Unrecorded};
@@ -44,3 +45,4 @@ pub use server::Server;
 pub use sigv4::{
     Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SigningKey, derive_signing_key,
 };
+pub use unchecked::UNCHECKED;

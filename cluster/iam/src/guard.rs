@@ -193,7 +193,12 @@ impl Guard {
                 let user = reader.record::<User>(records::key(account, Kind::User, name));
                 // A user who was deleted and made again is another one: sessions have her id.
                 let same = |user: &User| session.is_none_or(|s| s.user_id == user.id);
-                if let Some(user) = user.filter(same) {
+                let user = user.filter(same).or_else(|| {
+                    let name = reader.record::<String>(records::renamed_key(account, &session?.user_id))?;
+                    reader.record::<User>(records::key(account, Kind::User, &name)).filter(same)
+                });
+                if let Some(user) = user {
+                    compiled.caller.arn = records::arn(account, Kind::User, &user.path, &user.name);
                     reader.policies(&user.policies, &mut compiled.identity);
                     for group in &user.groups {
                         match reader.record::<Group>(records::key(account, Kind::Group, group)) {

@@ -44,6 +44,11 @@ pub fn key(account: &AccountId, kind: Kind, name: &str) -> Vec<u8> {
     key
 }
 
+/// The name that a user has now, by her unique id: of users who had another before.
+pub fn renamed_key(account: &AccountId, user_id: &str) -> Vec<u8> {
+    format!("iam/aws/{account}/renamed/{user_id}").into_bytes()
+}
+
 /// Policies that were written into a user or group, and those that are attached to it, by ARN.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policies {

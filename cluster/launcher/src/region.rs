@@ -279,7 +279,7 @@ impl Region {
     }
 
     /// Asks whichever control node answers first, by its admin socket.
-    fn ask_control(&self, path: &str, body: &str) -> Result<serde_json::Value> {
+    pub(crate) fn ask_control(&self, path: &str, body: &str) -> Result<serde_json::Value> {
         let mut last = anyhow::anyhow!("there is no control node");
         for host in self.hosts.iter().filter(|h| h.kind == NodeKind::Control) {
             let socket = host.dir(&self.root).join("run").join(format!("{}.sock", host.kind.binary()));

@@ -162,7 +162,9 @@ mod tests {
     fn only_whole_headers_of_tcp_connections_are_read() {
         let good = header("192.0.2.1:4000".parse().unwrap(), "127.0.0.1:4566".parse().unwrap());
         assert_eq!(parse(&good), Ok(Some("192.0.2.1:4000".parse().unwrap())));
-        for (at, byte) in [(0, b'G'), (11, b'\r'), (12, 0x11), (12, 0x22), (13, 0x12), (13, 0x31), (13, 0), (15, 11), (15, 13)] {
+        for (at, byte) in
+            [(0, b'G'), (11, b'\r'), (12, 0x11), (12, 0x22), (13, 0x12), (13, 0x31), (13, 0), (15, 11), (15, 13)]
+        {
             let mut bad = good.clone();
             bad[at] = byte;
             assert!(parse(&bad).is_err(), "byte {at} = {byte:#x}");

@@ -43,6 +43,15 @@ pub fn stored(id: &str, secret: &str, account: &AccountId, arn: &str) -> Result<
     to_stored(id, secret, account, arn, false)
 }
 
+/// The same key under another ARN of its user.
+pub fn with_arn(stored: &[u8], arn: &str) -> Result<Vec<u8>, String> {
+    let mut key: StoredKey = records::from_stored(stored)?;
+    key.arn = arn.to_owned();
+    let stored = records::to_stored(&key);
+    zeroize::Zeroize::zeroize(&mut key.secret);
+    stored
+}
+
 fn to_stored(id: &str, secret: &str, account: &AccountId, arn: &str, administrator: bool) -> Result<Vec<u8>, String> {
     records::to_stored(&StoredKey {
         access_key_id: id.to_owned(),

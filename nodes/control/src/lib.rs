@@ -2,6 +2,7 @@
 //! Its whole code: the binary, and the ones that tests build of it, only call [`main`].
 
 mod accounts;
+mod blobs;
 mod cloudtrail;
 #[cfg(test)]
 mod coverage_tests;
@@ -12,6 +13,7 @@ mod join;
 mod members;
 mod node;
 mod settings;
+mod store;
 mod sts;
 mod tables;
 

@@ -1,15 +1,17 @@
 //! Builds a control node, runs it, and ends it in order.
 
 use crate::accounts;
+use crate::cloudtrail::delivery::{Delivery, Periods};
 use crate::credentials::{self, KeysHandler};
 use crate::join::MetaLedger;
 use crate::members;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{cloudtrail, iam, instances, sts};
+use crate::{blobs, cloudtrail, iam, instances, sts};
 use anyhow::{Context, Result};
-use breakwater_audit::{AuditService, Spool, SpoolMetrics, outbox};
+use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
 use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
+use breakwater_blobs::BlobMetrics;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
 use breakwater_iam::{Guard, GuardMetrics};
@@ -113,8 +115,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         tokio::spawn(async move { join.serve(join_listener, &certificate, ended).await });
     }
 
-    let audit = AuditService::start(&transport);
     let format = Arc::new(Formats::default());
+    let audit = AuditService::start(&transport, format.clone(), clock.clone());
     let known_formats = Mirror::start(meta.clone(), formats::FORMATS.to_vec());
     formats::follow(known_formats.clone(), format.clone());
     let events = Mirror::start(meta.clone(), outbox::PREFIX.to_vec());
@@ -185,13 +187,13 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
     tokio::spawn(keep_events(audit.clone(), groups.clone(), founders, format.clone(), front.context().nodes.clone()));
     tokio::spawn(audit.clone().empty_outbox(meta.clone(), events));
-    tokio::spawn(audit.clone().tidy(clock.clone()));
+    tokio::spawn(audit.clone().tidy(settings.audit_bytes_max));
     let control = common.control.iter().map(|c| c.name.clone()).collect();
     let spool = {
         let (store, transport, format) = (member.store.clone(), transport.clone(), format.clone());
-        Spool::start(store, transport, control, format)?
+        let wanted = Mirror::start(meta.clone(), trails::PREFIX.to_vec());
+        Spool::start(store, transport, control, format, DataEvents::start(wanted, front.data_calls()))?
     };
-    let trail = Arc::new(cloudtrail::Context { audit, clock: clock.clone() });
     let hosts = instances::Instances {
         group: meta_group.clone(),
         mirror: identities.clone(),
@@ -203,6 +205,14 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         lasts_s: i64::from(settings.instance_credentials_s),
     };
     transport.register(Kind::Instance, &[NodeKind::Agent], Arc::new(hosts));
+    let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
+    cloudtrail::exports::serve(&pages, &blobs);
+    let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
+    let region = common.region.clone();
+    let delivery = Delivery::new(audit.clone(), blobs.clone(), meta.clone(), clock.clone(), region, periods);
+    tokio::spawn(delivery.run());
+    let (audit_metrics, trail_formats) = (AuditMetrics(audit.clone()), format.clone());
+    let trail = cloudtrail::Context { audit, clock: clock.clone(), meta: meta.clone(), formats: trail_formats };
 
     let server = {
         let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
@@ -214,12 +224,14 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             registry.register_collector(Box::new(MirrorMetrics(mirrors)));
             registry.register_collector(Box::new(GuardMetrics(guard.clone())));
             registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+            registry.register_collector(Box::new(audit_metrics));
+            registry.register_collector(Box::new(BlobMetrics(blobs.clone())));
             let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
                 .mount(&dynamodb::SERVICE, front.context())
                 .mount(&iam::SERVICE, iam.clone())
                 .mount(&sts::SERVICE, iam)
-                .mount(&cloudtrail::SERVICE, trail)
+                .mount(&cloudtrail::SERVICE, Arc::new(trail))
                 .build();
             built = Some(door);
         });

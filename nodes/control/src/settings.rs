@@ -3,6 +3,9 @@
 use breakwater_identity::{FRONT_NAMES, is_front_name};
 use breakwater_node::{Common, Source};
 use breakwater_storage::EngineKind;
+use std::time::Duration;
+
+const PERIOD_MS_MIN: u64 = 100;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -14,6 +17,12 @@ pub struct Settings {
     pub partitions_min: u32,
     pub hold_back_unsynced: bool,
     pub instance_credentials_s: u32,
+    /// How often trails get files of events.
+    pub trail_files_every: Duration,
+    /// How often they get digests of those files.
+    pub trail_digests_every: Duration,
+    /// Of audit events; the oldest go first.
+    pub audit_bytes_max: u64,
 }
 
 impl Settings {
@@ -30,8 +39,15 @@ impl Settings {
         source.check(common.control.iter().any(|c| c.name == common.name), "control: doesn't name this node");
         let lasts_s = source.or("instance_credentials_s", 21_600, "how long the credentials of hosts last, in seconds");
         source.check((10..=43_200).contains(&lasts_s), "instance_credentials_s: not between 10 and 43200");
+        let files_ms: u64 = source.or("trail_files_every_ms", 300_000, "how often trails get files of events");
+        source.check(files_ms >= PERIOD_MS_MIN, "trail_files_every_ms: too short");
+        let digests_ms: u64 = source.or("trail_digests_every_ms", 3_600_000, "how often trails get digests of files");
+        source.check(digests_ms >= PERIOD_MS_MIN, "trail_digests_every_ms: too short");
         Settings {
             instance_credentials_s: lasts_s,
+            trail_files_every: Duration::from_millis(files_ms),
+            trail_digests_every: Duration::from_millis(digests_ms),
+            audit_bytes_max: source.or("audit_bytes_max", 8 << 30, "bytes of audit events that are kept at most"),
             front_port,
             front_names,
             join_port,

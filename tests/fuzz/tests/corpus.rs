@@ -58,8 +58,20 @@ fn run(name: &str, rounds: u32) {
 
 #[test]
 fn every_target_has_a_test() {
-    let tested =
-        ["expression", "form", "key", "log", "number", "policy", "proxy", "record", "signature", "stored", "token", "value"];
+    let tested = [
+        "expression",
+        "form",
+        "key",
+        "log",
+        "number",
+        "policy",
+        "proxy",
+        "record",
+        "signature",
+        "stored",
+        "token",
+        "value",
+    ];
     assert_eq!(TARGETS.iter().map(|target| target.name).collect::<Vec<_>>(), tested);
 }
 

@@ -53,8 +53,7 @@ impl Place {
         let signable =
             SignableRequest::new("POST", "http://h/", [("host", "h")].into_iter(), SignableBody::Bytes(b"")).unwrap();
         sign(signable, &params).unwrap().into_parts().0.apply_to_request_http1x(&mut request);
-        let signed =
-            SignedRequest { method: "POST", path: "/", query: None, headers: request.headers(), body: b"" };
+        let signed = SignedRequest { method: "POST", path: "/", query: None, headers: request.headers(), body: b"" };
         let verifier = Verifier::new("us-east-1", self.keys.clone(), self.clock.clone());
         verifier.verify("dynamodb", false, &signed).map_or_else(|e| e.code.into_owned(), |_| "OK".to_owned())
     }

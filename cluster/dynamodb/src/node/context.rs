@@ -177,6 +177,12 @@ impl Front {
         Front { context }
     }
 
+    /// What this front door's audit events tell of calls to items.
+    pub fn data_calls(&self) -> breakwater_audit::Describe {
+        let context = self.context();
+        Arc::new(move |call, pending| crate::data_calls::describe(&context, call, pending))
+    }
+
     pub fn context(&self) -> Arc<Context> {
         self.context.clone()
     }

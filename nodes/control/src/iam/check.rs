@@ -72,6 +72,25 @@ pub fn path_prefix(value: Option<&str>) -> Result<&str, AwsError> {
     }
 }
 
+/// What a list of policies, or of a policy's entities, is narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyUse {
+    Permissions,
+    Boundary,
+}
+
+pub fn policy_usage(value: Option<&str>) -> Result<Option<PolicyUse>, AwsError> {
+    match value {
+        None => Ok(None),
+        Some("PermissionsPolicy") => Ok(Some(PolicyUse::Permissions)),
+        Some("PermissionsBoundary") => Ok(Some(PolicyUse::Boundary)),
+        Some(other) => {
+            let words = "Member must satisfy enum value set: [PermissionsPolicy, PermissionsBoundary]";
+            Err(constraint(other, "policyUsageFilter", words))
+        }
+    }
+}
+
 pub fn max_items(value: Option<i64>) -> Result<Option<usize>, AwsError> {
     match value {
         None => Ok(None),

@@ -15,8 +15,10 @@ mod prelude;
 mod roles;
 pub(crate) mod secrets;
 pub(crate) mod shapes;
+mod simulation;
 pub(crate) mod store;
 mod tagging;
+mod usage;
 mod users;
 
 pub use shapes::unique_id;
@@ -24,7 +26,6 @@ pub use store::Context;
 
 use breakwater_aws::{Arn, AwsError, Call, ConditionKeys, Identity, OperationEntry, Protocol, Service, entry};
 use breakwater_iam::records::{self, Kind, ManagedPolicy, User};
-use std::collections::HashMap;
 use store::Found;
 
 pub static SERVICE: Service<Context> = Service {
@@ -129,6 +130,13 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<tagging::TagResource<tagging::OfInstanceProfile>>(),
     entry::<tagging::UntagResource<tagging::OfInstanceProfile>>(),
     entry::<tagging::ListTags<tagging::OfInstanceProfile>>(),
+    entry::<users::UpdateUser>(),
+    entry::<groups::UpdateGroup>(),
+    entry::<account::GetAccountAuthorizationDetails>(),
+    entry::<simulation::GetContextKeysForCustomPolicy>(),
+    entry::<simulation::GetContextKeysForPrincipalPolicy>(),
+    entry::<simulation::SimulateCustomPolicy>(),
+    entry::<simulation::SimulatePrincipalPolicy>(),
 ];
 
 /// What AWS has and we lack. This list may only shrink.
@@ -162,10 +170,7 @@ const MISSING: &[&str] = &[
     "GenerateOrganizationsAccessReport",
     "GenerateServiceLastAccessedDetails",
     "GetAccessKeyLastUsed",
-    "GetAccountAuthorizationDetails",
     "GetAccountPasswordPolicy",
-    "GetContextKeysForCustomPolicy",
-    "GetContextKeysForPrincipalPolicy",
     "GetCredentialReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
@@ -196,8 +201,6 @@ const MISSING: &[&str] = &[
     "ResetServiceSpecificCredential",
     "SendDelegationToken",
     "SetSecurityTokenServicePreferences",
-    "SimulateCustomPolicy",
-    "SimulatePrincipalPolicy",
     "TagOpenIDConnectProvider",
     "TagSAMLProvider",
     "TagServerCertificate",
@@ -206,7 +209,6 @@ const MISSING: &[&str] = &[
     "UntagServerCertificate",
     "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
-    "UpdateGroup",
     "UpdateLoginProfile",
     "UpdateOpenIDConnectProviderThumbprint",
     "UpdateSAMLProvider",
@@ -214,7 +216,6 @@ const MISSING: &[&str] = &[
     "UpdateServerCertificate",
     "UpdateServiceSpecificCredential",
     "UpdateSigningCertificate",
-    "UpdateUser",
     "UploadSSHPublicKey",
     "UploadServerCertificate",
     "UploadSigningCertificate",
@@ -259,6 +260,29 @@ impl Context {
         Arn::raw(records::arn(account, kind, &path, &name))
     }
 
+    /// What is renamed, as it is and as it will be: the caller needs leave for both.
+    fn before_and_after(
+        &self,
+        call: &Call,
+        kind: Kind,
+        name: Option<&str>,
+        new_path: Option<&str>,
+        new_name: Option<&str>,
+    ) -> Vec<Arn> {
+        let before = self.arn(call, kind, Some(name.unwrap_or_default()));
+        if new_path.is_none() && new_name.is_none() {
+            return vec![before];
+        }
+        let resource = before.as_str().split_once(':').and_then(|_| before.as_str().splitn(6, ':').nth(5));
+        let (path, old_name) = match resource.and_then(|resource| resource.find('/').map(|at| &resource[at..])) {
+            Some(whole) => whole.split_at(whole.rfind('/').map_or(0, |at| at + 1)),
+            None => ("/", ""),
+        };
+        let account = &call.principal.account;
+        let after = records::arn(account, kind, new_path.unwrap_or(path), new_name.unwrap_or(old_name));
+        vec![before, Arn::raw(after)]
+    }
+
     /// The boundary that a user or role has now, as the policies that delegate administration ask for it.
     fn boundary_key(&self, call: &Call, kind: Kind, name: Option<&str>, keys: &mut ConditionKeys) {
         let entry = name.and_then(|name| self.mirror.get(&records::key(&call.principal.account, kind, name)));
@@ -286,28 +310,6 @@ impl Context {
             records::arn(account, Kind::Policy, &found.record.path, &found.record.name) == arn
         };
         found.filter(is_it).ok_or_else(|| errors::no_such_policy(arn))
-    }
-
-    /// How many have each policy attached, as this node has heard it.
-    fn attachments(&self, call: &Call) -> HashMap<String, usize> {
-        let mut counts = HashMap::new();
-        let mut count = |policies: records::Policies| {
-            for arn in policies.attached {
-                *counts.entry(arn).or_default() += 1;
-            }
-        };
-        for (kind, policies) in [
-            (Kind::User, (|value| records::read::<User>(value).map(|u| u.policies)) as fn(&[u8]) -> Result<_, String>),
-            (Kind::Group, |value| records::read::<records::Group>(value).map(|g| g.policies)),
-            (Kind::Role, |value| records::read::<records::Role>(value).map(|r| r.policies)),
-        ] {
-            for entry in self.mirror.scan_prefix(&records::prefix(&call.principal.account, kind)) {
-                if let Ok(policies) = policies(&entry.value) {
-                    count(policies);
-                }
-            }
-        }
-        counts
     }
 }
 

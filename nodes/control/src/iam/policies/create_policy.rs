@@ -66,7 +66,7 @@ impl Operation for CreatePolicy {
                 attachments: 0,
                 tags: tags.clone(),
             };
-            let answer = json!({"Policy": shapes::policy(account, &policy, true)});
+            let answer = json!({"Policy": shapes::policy(account, &policy, &Default::default(), true)});
             Ok(Change { compares: vec![Compare::Absent(key.clone())], ops: vec![put(key, &policy)?], answer })
         })
         .await

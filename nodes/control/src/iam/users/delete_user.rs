@@ -52,6 +52,7 @@ impl Operation for DeleteUser {
             }
             attach.compares.push(user.unchanged());
             attach.ops.push(user.delete());
+            attach.ops.push(Op::Delete { key: records::renamed_key(&call.principal.account, &record.id) });
             Ok(attach.into_change(json!({})))
         })
         .await
