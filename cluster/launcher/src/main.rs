@@ -93,6 +93,20 @@ enum Command {
         #[command(subcommand)]
         what: Account,
     },
+    /// Tells or sets the instance profile of a host, whose role's credentials its metadata service hands out.
+    HostProfile {
+        /// As dynamo-node-b1.
+        host: String,
+        /// The instance profile's name.
+        #[arg(conflicts_with = "none")]
+        profile: Option<String>,
+        /// Takes away the one that it has.
+        #[arg(long)]
+        none: bool,
+        /// Whose profile it is, if not the first account's.
+        #[arg(long)]
+        account: Option<String>,
+    },
     /// Lists and copies files that CloudTrail's trails have delivered.
     TrailFiles {
         #[command(subcommand)]
@@ -264,6 +278,14 @@ fn command(cli: Cli) -> Result<ExitCode> {
                 }
                 Account::List => region.accounts()?.iter().try_for_each(|account| print(account))?,
             }
+        }
+        Command::HostProfile { host, profile, none, account } => {
+            let region = region(&cli.which, defaults)?;
+            region.must_exist()?;
+            let account = account.map_or(Ok(region.settings.account.clone()), |account| account.parse())?;
+            let told = region.host_profile(&host, &account, profile.as_deref(), none)?;
+            let word = |name: &str| told[name].as_str().unwrap_or("-").to_owned();
+            print(&format!("{host}  {}  {}  {}", word("instance_id"), word("account_id"), word("profile")))?;
         }
         Command::TrailFiles { what } => {
             let region = region(&cli.which, defaults)?;

@@ -318,6 +318,18 @@ impl Region {
         Ok(serde_json::from_value(self.ask_control("/accounts/list", "")?["accounts"].take())?)
     }
 
+    /// The instance profile that a host has from now on; only told where `profile` is none and nothing is taken away.
+    pub fn host_profile(
+        &self,
+        host: &str,
+        account: &AccountId,
+        profile: Option<&str>,
+        none: bool,
+    ) -> Result<serde_json::Value> {
+        let asked = serde_json::json!({"host": host, "account": account, "profile": profile, "none": none});
+        self.ask_control("/hosts/profile", &asked.to_string())
+    }
+
     /// The CA's certificate, with which clients check the front doors when they speak HTTPS.
     pub fn ca_pem(&self) -> PathBuf {
         self.root.join("operator/ca.pem")
@@ -351,7 +363,7 @@ pub fn initialise_for_containers(root: &Path, settings: &Settings, host_dir: &Pa
         }
         let layout = crate::hosts::Layout { dir: host_dir, place: Place::Containers, binaries, extra: "" };
         fs::write(dir.join("node.toml"), crate::hosts::node_toml(settings, &hosts, host, &layout)?)?;
-        fs::write(dir.join("agent.toml"), crate::hosts::agent_toml(settings, host, &layout)?)?;
+        fs::write(dir.join("agent.toml"), crate::hosts::agent_toml(settings, &hosts, host, &layout)?)?;
     }
     write_private(&root.join("region.json"), &serde_json::to_vec_pretty(settings)?)
 }

@@ -45,10 +45,12 @@ pub enum Kind {
     Blobs = 8,
     /// When credentials were last used at a node's front door.
     Usage = 15,
+    /// What a host's agent hears of its host: its instance profile's credentials.
+    Instance = 12,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Raft,
         Kind::Meta,
         Kind::Item,
@@ -58,6 +60,7 @@ impl Kind {
         Kind::Audit,
         Kind::Blobs,
         Kind::Usage,
+        Kind::Instance,
     ];
 
     pub fn from_wire(n: u32) -> Option<Kind> {

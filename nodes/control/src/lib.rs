@@ -9,6 +9,7 @@ mod console;
 mod coverage_tests;
 mod credentials;
 mod iam;
+mod instances;
 mod join;
 mod members;
 mod node;

@@ -10,7 +10,7 @@ use crate::members;
 use crate::session_keys;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{blobs, cloudtrail, console, iam, sts, usage};
+use crate::{blobs, cloudtrail, console, iam, instances, sts, usage};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
 use breakwater_aws::{FrontBuilder, SecretKeys, Server};
@@ -183,6 +183,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         tokio::spawn(root::load_first(meta.clone(), clock.clone(), format.clone(), account, password));
     }
     accounts::serve(&pages, &meta, &clock, &format);
+    instances::serve(&pages, &meta, &format, &common.region);
     let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
     let front_settings = dynamodb::node::FrontSettings {
         scope: scope.clone(),
@@ -221,6 +222,17 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let wanted = Mirror::start(meta.clone(), trails::PREFIX.to_vec());
         Spool::start(store, transport, control, format, DataEvents::start(wanted, front.data_calls()))?
     };
+    let hosts = instances::Instances {
+        group: meta_group.clone(),
+        mirror: identities.clone(),
+        keys: keys.clone(),
+        recorder: spool.clone(),
+        region: common.region.clone(),
+        account: common.account.clone(),
+        clock: clock.clone(),
+        lasts_s: i64::from(settings.instance_credentials_s),
+    };
+    transport.register(Kind::Instance, &[NodeKind::Agent], Arc::new(hosts));
     let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
     cloudtrail::exports::serve(&pages, &blobs);
     let console = Console::new(iam.clone(), spool.clone(), common.region.clone(), console_keys);
@@ -256,7 +268,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         });
         let door = built.context("the front door was not built")?;
         console.behind(&door);
-        Server::start(listener, door, Some(certificate.front_server()?))?
+        Server::start_behind(common.trusted_proxies, listener, door, Some(certificate.front_server()?))?
     };
     pages.ready();
     tracing::info!(front = %server.local_addr(), "ready");

@@ -20,6 +20,7 @@ pub struct Settings {
     pub identities_stale_ms_max: Option<u64>,
     /// How often uses of credentials are handed on.
     pub uses_every_ms: u64,
+    pub instance_credentials_s: u32,
     /// How often trails get files of events.
     pub trail_files_every: Duration,
     /// How often they get digests of those files.
@@ -57,11 +58,14 @@ impl Settings {
         let found = EngineKind::ALL.into_iter().find(|e| e.word() == engine);
         source.check(found.is_some(), "engine: neither fjall nor sled");
         source.check(common.control.iter().any(|c| c.name == common.name), "control: doesn't name this node");
+        let lasts_s = source.or("instance_credentials_s", 21_600, "how long the credentials of hosts last, in seconds");
+        source.check((10..=43_200).contains(&lasts_s), "instance_credentials_s: not between 10 and 43200");
         let files_ms: u64 = source.or("trail_files_every_ms", 300_000, "how often trails get files of events");
         source.check(files_ms >= PERIOD_MS_MIN, "trail_files_every_ms: too short");
         let digests_ms: u64 = source.or("trail_digests_every_ms", 3_600_000, "how often trails get digests of files");
         source.check(digests_ms >= PERIOD_MS_MIN, "trail_digests_every_ms: too short");
         Settings {
+            instance_credentials_s: lasts_s,
             trail_files_every: Duration::from_millis(files_ms),
             trail_digests_every: Duration::from_millis(digests_ms),
             audit_bytes_max: source.or("audit_bytes_max", 8 << 30, "bytes of audit events that are kept at most"),

@@ -186,7 +186,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         );
     });
     let door = built.context("the front door was not built")?;
-    let server = Server::start(listener, door, Some(certificate.front_server()?))?;
+    let server = Server::start_behind(common.trusted_proxies, listener, door, Some(certificate.front_server()?))?;
     pages.ready();
     Ok(Running { groups, server, stop })
 }
