@@ -85,11 +85,14 @@ fn corrupt(what: String) -> StorageError {
     StorageError::Corrupt { place: "audit events".to_owned(), what }
 }
 
+/// An event's time, id and whether it was done, and itself as it is stored.
+type Head = ((i64, u128, bool), Bytes);
+
 /// Where an account's events lie, newest first.
 struct Source {
     events: Box<dyn Iterator<Item = Result<KeyValue, StorageError>>>,
-    /// The next one: its time, id, whether it was done, and itself.
-    head: Option<((i64, u128, bool), Bytes)>,
+    /// The next one.
+    head: Option<Head>,
 }
 
 impl Source {
@@ -99,7 +102,7 @@ impl Source {
         Ok(source)
     }
 
-    fn advance(&mut self) -> Result<Option<((i64, u128, bool), Bytes)>, StorageError> {
+    fn advance(&mut self) -> Result<Option<Head>, StorageError> {
         let next = match self.events.next().transpose()? {
             Some((key, value)) => {
                 let place = end_of(&key).ok_or_else(|| corrupt("a key can't be read".to_owned()))?;

@@ -4,7 +4,7 @@
 //! An answer's arrays are lists of `member`s, its nulls are left out; an object under the name [`ENTRIES`] is a map of
 //! `entry`s.
 
-use crate::error::AwsError;
+use crate::error::{AwsError, Namespace};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -210,7 +210,8 @@ fn spelled(e: &AwsError) -> (&str, u16) {
         "InvalidSignatureException" => ("SignatureDoesNotMatch", 403),
         "IncompleteSignatureException" => ("IncompleteSignature", 400),
         "MissingAuthenticationTokenException" => ("MissingAuthenticationToken", 403),
-        "ExpiredTokenException" => ("ExpiredToken", 403),
+        // STS has one of the same name, of the tokens of identity providers.
+        "ExpiredTokenException" if e.namespace == Namespace::Framework => ("ExpiredToken", 403),
         "AccessDeniedException" => ("AccessDenied", 403),
         "ThrottlingException" => ("Throttling", 400),
         "ValidationException" => ("ValidationError", 400),

@@ -70,12 +70,23 @@ impl Store<'_> {
 
     /// All records under a prefix, in the order of their keys; linearizable page by page.
     pub async fn all<T: DeserializeOwned>(&self, call: &Call, prefix: &[u8]) -> Result<Vec<T>, AwsError> {
+        let all = self.all_with_names(call, prefix).await?;
+        Ok(all.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// The same, each with what its key says after the prefix.
+    pub async fn all_with_names<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        prefix: &[u8],
+    ) -> Result<Vec<(String, T)>, AwsError> {
         let mut range = RangeRequest::prefix(prefix, PAGE);
         let mut all = Vec::new();
         loop {
             let page = self.meta.range(range.clone(), call.deadline).await.map_err(|e| failed(&e))?;
             for entry in &page.entries {
-                all.push(from_stored(&entry.value).map_err(AwsError::internal)?);
+                let name = String::from_utf8_lossy(&entry.key[prefix.len()..]).into_owned();
+                all.push((name, from_stored(&entry.value).map_err(AwsError::internal)?));
             }
             let (true, Some(last)) = (page.more, page.entries.last()) else { return Ok(all) };
             range.start = [&last.key[..], &[0]].concat();

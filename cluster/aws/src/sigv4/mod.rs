@@ -17,7 +17,7 @@ mod verify;
 pub use credentials::{Credentials, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
 pub use key::{SigningKey, derive_signing_key};
 pub use key_set::KeySet;
-pub use sessions::{Opened, Session, SessionKeys, TOKEN_BYTES_MAX};
+pub use sessions::{More as SessionMore, Opened, Session, SessionKeys, TOKEN_BYTES_MAX};
 pub use verify::{SignedRequest, Verifier};
 
 /// The only algorithm.
@@ -25,5 +25,7 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far a request's time may be off, either way.
 pub const SKEW_S_MAX: i64 = 15 * 60;
 
+#[cfg(test)]
+mod clock_tests;
 #[cfg(test)]
 mod oracle_tests;

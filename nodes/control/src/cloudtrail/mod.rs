@@ -4,6 +4,7 @@ mod check;
 mod context;
 pub mod delivery;
 mod errors;
+pub mod exports;
 mod lookup_events;
 mod prelude;
 mod selectors;
