@@ -67,17 +67,7 @@ impl Context {
         call: &Call,
         prefix: &[u8],
     ) -> Result<Vec<(String, T)>, AwsError> {
-        let mut range = RangeRequest::prefix(prefix, PAGE);
-        let mut all = Vec::new();
-        loop {
-            let page = self.meta.range(range.clone(), call.deadline).await.map_err(|e| failed(&e))?;
-            for entry in &page.entries {
-                let name = String::from_utf8_lossy(&entry.key[prefix.len()..]).into_owned();
-                all.push((name, records::read(&entry.value).map_err(AwsError::internal)?));
-            }
-            let (true, Some(last)) = (page.more, page.entries.last()) else { return Ok(all) };
-            range.start = [&last.key[..], &[0]].concat();
-        }
+        self.store().all_with_names(call, prefix).await
     }
 
     /// Does what `plan` says, planning anew where somebody else was faster. Ends when this node's own guard has seen it.
