@@ -10,6 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     files.sort();
     let descriptors = protox::compile(&files, ["."])?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    // Secrets can't be printed by mistake.
+    let secret = ["breakwater.instance.Credentials"];
+    tonic_prost_build::configure().bytes(".").skip_debug(secret).compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! Brings events to the group's leader, wherever it is.
 
+use crate::Category;
+use crate::machine::to_format_4;
 use crate::service::Reply;
 use breakwater_aws::Event;
 use breakwater_meta::records::{from_stored, to_stored};
 use breakwater_transport::{Kind, Transport};
 use breakwater_types::NodeName;
+use breakwater_types::formats::{Formats, TRAILS};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,6 +16,8 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 
 pub(crate) struct Courier {
     pub(crate) transport: Arc<Transport>,
+    pub(crate) formats: Arc<Formats>,
+    pub(crate) category: Category,
     /// The control nodes.
     pub(crate) nodes: Vec<NodeName>,
     pub(crate) leader: Option<NodeName>,
@@ -29,7 +34,10 @@ impl Courier {
                 self.nodes.get(self.next % self.nodes.len().max(1)).cloned().ok_or("no control node is known")?
             }
         };
-        let payload = to_stored(&events)?;
+        let payload = match self.formats.active() >= TRAILS {
+            true => to_format_4(&(self.category, events))?,
+            false => to_stored(&events)?,
+        };
         let asked = self.transport.call(&node, Kind::Audit, 2, payload.into(), Instant::now() + ATTEMPT).await;
         match from_stored(&asked.map_err(|e| format!("{node}: {e}"))?)? {
             Reply::Kept => {

@@ -10,19 +10,38 @@
 //! Invariants: an event leaves the outbox or a spool only when a quorum of the group has it; a spool is bounded, and who
 //! finds it full waits, then is told to try again.
 
+mod arrivals;
 mod courier;
+mod data_events;
 mod lookup;
 mod machine;
 pub mod outbox;
+mod segments;
 mod service;
 mod spool;
+pub mod trails;
 
+pub use arrivals::Arrivals;
+pub use data_events::{DataEvents, Describe};
 pub use lookup::{Attribute, Lookup, Page, RETENTION_MS};
-pub use machine::AuditMachine;
-pub use service::AuditService;
+pub use service::{AuditMetrics, AuditService};
 pub use spool::{Spool, SpoolMetrics};
 
 use breakwater_aws::Event;
+use serde::{Deserialize, Serialize};
+
+/// CloudTrail's categories of events. Only management events are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Category {
+    Management = 0,
+    Data = 1,
+}
+
+impl Category {
+    fn of(byte: u8) -> Option<Self> {
+        [Category::Management, Category::Data].into_iter().find(|category| *category as u8 == byte)
+    }
+}
 
 /// Events of one message and one log entry at most.
 const EVENTS_MAX: usize = 256;

@@ -1,11 +1,15 @@
 //! Finding events: by account and time, newest first, and by one attribute.
 
+use crate::Category;
 use crate::machine::{day, place};
+use crate::segments::{self, Segments, end_of};
 use breakwater_aws::{Event, audit};
-use breakwater_consensus::Group;
+use breakwater_consensus::{Group, KeyPrefix};
 use breakwater_meta::records::from_stored;
-use breakwater_storage::{Direction, KeyRange, StorageError};
+use breakwater_storage::{Direction, KeyRange, KeyValue, SnapshotView, StorageError};
 use breakwater_types::AccountId;
+use bytes::Bytes;
+use parking_lot::RwLock;
 use serde_json::Value;
 
 /// How long events are kept.
@@ -81,9 +85,38 @@ fn corrupt(what: String) -> StorageError {
     StorageError::Corrupt { place: "audit events".to_owned(), what }
 }
 
+/// An event's time, id and whether it was done, and itself as it is stored.
+type Head = ((i64, u128, bool), Bytes);
+
+/// Where an account's events lie, newest first.
+struct Source {
+    events: Box<dyn Iterator<Item = Result<KeyValue, StorageError>>>,
+    /// The next one.
+    head: Option<Head>,
+}
+
+impl Source {
+    fn new(events: Box<dyn Iterator<Item = Result<KeyValue, StorageError>>>) -> Result<Self, StorageError> {
+        let mut source = Source { events, head: None };
+        source.advance()?;
+        Ok(source)
+    }
+
+    fn advance(&mut self) -> Result<Option<Head>, StorageError> {
+        let next = match self.events.next().transpose()? {
+            Some((key, value)) => {
+                let place = end_of(&key).ok_or_else(|| corrupt("a key can't be read".to_owned()))?;
+                Some((place, value))
+            }
+            None => None,
+        };
+        Ok(std::mem::replace(&mut self.head, next))
+    }
+}
+
 impl Lookup {
     /// From this replica's own store: what it has heard of. Blocks.
-    pub fn run(&self, group: &Group) -> Result<Page, StorageError> {
+    pub(crate) fn run(&self, group: &Group, known: &RwLock<Segments>) -> Result<Page, StorageError> {
         // One generation's view: a snapshot that is installed meanwhile moves the prefix.
         let (view, prefix) = loop {
             let prefix = group.prefix();
@@ -92,38 +125,76 @@ impl Lookup {
                 break (view, prefix);
             }
         };
-        let account = self.account.as_str();
         let to_ms = self.after.map_or(self.to_ms, |(ms, _)| ms.min(self.to_ms));
         let mut page = Page { events: Vec::new(), next: None };
-        let mut looked_at = 0;
-        let mut last = self.after;
         if self.from_ms > to_ms {
             return Ok(page);
         }
+        let (segments, older) = {
+            let known = known.read();
+            (known.overlapping(self.from_ms, to_ms), known.older)
+        };
+        let mut unopened = segments.into_iter().peekable();
+        let mut sources = Vec::new();
+        if older {
+            sources.push(Source::new(self.older(&*view, &prefix, to_ms)?)?);
+        }
+        let mut looked_at = 0;
+        let mut last = self.after;
+        loop {
+            let newest = sources.iter().filter_map(|s| s.head.as_ref().map(|(place, _)| *place)).max();
+            // A segment whose newest event may come before all heads has to be looked into.
+            if let Some((number, _)) = unopened.next_if(|(_, s)| newest.is_none_or(|(ms, ..)| s.max_ms >= ms)) {
+                let start = segments::place(number, Category::Management, &self.account, self.from_ms, 0);
+                let (end_ms, end_id) = match self.after {
+                    Some((ms, id)) if ms <= self.to_ms => (ms, id),
+                    _ => (to_ms.saturating_add(1), 0),
+                };
+                let end = segments::place(number, Category::Management, &self.account, end_ms, end_id);
+                let found = view.scan(KeyRange::new(prefix.key(&start), prefix.key(&end)), Direction::Backward)?;
+                sources.push(Source::new(Box::new(found))?);
+                continue;
+            }
+            let Some(newest) = newest else { return Ok(page) };
+            let Some(source) = sources.iter_mut().find(|s| s.head.as_ref().is_some_and(|(place, _)| *place == newest))
+            else {
+                return Ok(page);
+            };
+            if page.events.len() == self.max || looked_at == LOOKED_AT_MAX {
+                page.next = last;
+                return Ok(page);
+            }
+            let Some((_, value)) = source.advance()? else { return Ok(page) };
+            looked_at += 1;
+            let event: Event = from_stored(&value).map_err(corrupt)?;
+            // An error's event under the id of one that tells of success.
+            if last.replace((event.unix_ms, event.id)) == Some((event.unix_ms, event.id)) {
+                continue;
+            }
+            let record: Value = serde_json::from_str(&event.record).map_err(|e| corrupt(e.to_string()))?;
+            if self.attribute.as_ref().is_none_or(|(attribute, wanted)| attribute.fits(wanted, &event, &record)) {
+                page.events.push((event, record));
+            }
+        }
+    }
+
+    /// Those of before format 4, which lie by day.
+    fn older(
+        &self,
+        view: &dyn SnapshotView,
+        prefix: &KeyPrefix,
+        to_ms: i64,
+    ) -> Result<Box<dyn Iterator<Item = Result<KeyValue, StorageError>>>, StorageError> {
+        let account = self.account.as_str();
+        let mut days = Vec::new();
         for today in (day(self.from_ms)..=day(to_ms)).rev() {
             let start = prefix.key(&place(today, account, self.from_ms, 0));
             let end = match self.after {
                 Some((ms, id)) if day(ms) == today && ms <= self.to_ms => place(today, account, ms, id),
                 _ => place(today, account, to_ms.saturating_add(1), 0),
             };
-            for found in view.scan(KeyRange::new(start, prefix.key(&end)), Direction::Backward)? {
-                let (_, value) = found?;
-                if page.events.len() == self.max || looked_at == LOOKED_AT_MAX {
-                    page.next = last;
-                    return Ok(page);
-                }
-                looked_at += 1;
-                let event: Event = from_stored(&value).map_err(corrupt)?;
-                // An error's event under the id of one that tells of success.
-                if last.replace((event.unix_ms, event.id)) == Some((event.unix_ms, event.id)) {
-                    continue;
-                }
-                let record: Value = serde_json::from_str(&event.record).map_err(|e| corrupt(e.to_string()))?;
-                if self.attribute.as_ref().is_none_or(|(attribute, wanted)| attribute.fits(wanted, &event, &record)) {
-                    page.events.push((event, record));
-                }
-            }
+            days.push(view.scan(KeyRange::new(start, prefix.key(&end)), Direction::Backward)?);
         }
-        Ok(page)
+        Ok(Box::new(days.into_iter().flatten()))
     }
 }

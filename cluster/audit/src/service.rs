@@ -1,17 +1,24 @@
 //! The group's side: takes events from all nodes, and from the control store's outbox.
 
-use crate::lookup::RETENTION_MS;
-use crate::machine::{AuditMachine, before_day, day};
-use crate::{outbox, some_of};
+use crate::arrivals::{self, Arrivals};
+use crate::lookup::{Lookup, Page, RETENTION_MS};
+use crate::machine::{AuditMachine, Command, before_day, day, from_format_4, to_format_4};
+use crate::segments::{self, Segments};
+use crate::{Category, outbox, some_of};
 use breakwater_aws::Event;
 use breakwater_consensus::{Group, Groups, ProposeError, ReadError, StartError};
 use breakwater_meta::records::{from_stored, to_stored};
 use breakwater_meta::{MetaClient, Mirror, Op, Txn};
-use breakwater_storage::KeyRange;
+use breakwater_storage::{KeyRange, StorageError};
 use breakwater_transport::{Handler, Inbound, Kind, Refusal, Transport};
-use breakwater_types::{GroupId, NodeKind, NodeName, RaftNodeId, SharedClock};
+use breakwater_types::formats::{Formats, TRAILS};
+use breakwater_types::{AccountId, GroupId, NodeKind, NodeName, RaftNodeId, SharedClock};
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use parking_lot::RwLock;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -23,7 +30,7 @@ use tokio::time::Instant;
 const PROPOSALS_MAX: usize = 64;
 const TXN: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(200);
-const TIDY_EVERY: Duration = Duration::from_secs(600);
+const TIDY_EVERY: Duration = Duration::from_secs(10);
 
 /// What a node that sent events is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,14 +42,17 @@ pub(crate) enum Reply {
 
 pub struct AuditService {
     /// From when on every node of the region knows of it.
-    group: OnceLock<Arc<Group>>,
+    group: OnceLock<(Arc<Group>, Arc<RwLock<Segments>>)>,
     proposals: Semaphore,
+    formats: Arc<Formats>,
+    clock: SharedClock,
 }
 
 impl AuditService {
     /// Answers nodes that send events; [`AuditService::start_group`] lets it keep them.
-    pub fn start(transport: &Transport) -> Arc<Self> {
-        let service = Arc::new(AuditService { group: OnceLock::new(), proposals: Semaphore::new(PROPOSALS_MAX) });
+    pub fn start(transport: &Transport, formats: Arc<Formats>, clock: SharedClock) -> Arc<Self> {
+        let proposals = Semaphore::new(PROPOSALS_MAX);
+        let service = Arc::new(AuditService { group: OnceLock::new(), proposals, formats, clock });
         transport.register(Kind::Audit, &[NodeKind::Control, NodeKind::Dynamo], service.clone());
         service
     }
@@ -52,23 +62,64 @@ impl AuditService {
         groups: &Arc<Groups>,
         founders: BTreeMap<RaftNodeId, NodeName>,
     ) -> Result<Arc<Group>, StartError> {
-        let group = groups.start(GroupId::AUDIT, Arc::new(AuditMachine), founders).await?;
-        Ok(self.group.get_or_init(|| group).clone())
+        let machine = Arc::new(AuditMachine::new(groups.store().clone()));
+        let segments = machine.segments.clone();
+        let group = groups.start(GroupId::AUDIT, machine, founders).await?;
+        Ok(self.group.get_or_init(|| (group, segments)).0.clone())
     }
 
     /// None until every node of the region knows of events.
     pub fn group(&self) -> Option<&Arc<Group>> {
-        self.group.get()
+        self.group.get().map(|(group, _)| group)
+    }
+
+    /// Whether events' order of arrival is known.
+    pub fn knows_order(&self) -> bool {
+        self.group.get().is_some() && self.formats.active() >= TRAILS
+    }
+
+    fn known(&self) -> Result<&(Arc<Group>, Arc<RwLock<Segments>>), StorageError> {
+        self.group.get().ok_or(StorageError::Corrupt {
+            place: "audit events".to_owned(),
+            what: "they aren't kept here yet".to_owned(),
+        })
+    }
+
+    /// What this node's own replica has heard of. Blocks.
+    pub fn look_up(&self, lookup: &Lookup) -> Result<Page, StorageError> {
+        let (group, segments) = self.known()?;
+        lookup.run(group, segments)
+    }
+
+    /// An account's events after an arrival number, in order, about so many bytes. Blocks.
+    pub fn arrivals(&self, account: &AccountId, after: u64, bytes_max: usize) -> Result<Arrivals, StorageError> {
+        let (group, segments) = self.known()?;
+        arrivals::read(group, segments, account, after, bytes_max)
+    }
+
+    /// The arrival number after which everything comes that happened at this time or later.
+    pub fn before(&self, unix_ms: i64) -> u64 {
+        self.group.get().map_or(0, |(_, segments)| segments.read().first_since(unix_ms).saturating_sub(1))
     }
 
     /// Kept by a quorum when it says so. May be asked again for the same events.
-    pub(crate) async fn keep(&self, events: &[Event]) -> Reply {
-        let Some(group) = self.group.get() else { return Reply::Busy("events aren't kept here yet".to_owned()) };
+    pub(crate) async fn keep(&self, category: Category, events: &[Event]) -> Reply {
         let Ok(_permit) = self.proposals.try_acquire() else { return Reply::Busy("too many events wait".to_owned()) };
-        let command = match to_stored(&events) {
-            Ok(command) => command,
-            Err(why) => return Reply::Busy(why),
+        let command = if self.knows_order() {
+            to_format_4(&Command::Keep { category, now_ms: self.clock.unix_ms(), events: events.to_vec() })
+        } else if category == Category::Management {
+            to_stored(&events)
+        } else {
+            Err("data events aren't kept here yet".to_owned())
         };
+        match command {
+            Ok(command) => self.tell(command).await,
+            Err(why) => Reply::Busy(why),
+        }
+    }
+
+    async fn tell(&self, command: Vec<u8>) -> Reply {
+        let Some(group) = self.group() else { return Reply::Busy("events aren't kept here yet".to_owned()) };
         let lead = match group.lead().await {
             Ok(lead) => lead,
             Err(ReadError::NotLeader(hint)) => return Reply::NotLeader(hint.leader),
@@ -105,7 +156,7 @@ impl AuditService {
                 }
             }
             let some = some_of(all.iter().map(|(_, event)| event));
-            let moved = match self.keep(&some).await {
+            let moved = match self.keep(Category::Management, &some).await {
                 Reply::Kept => {
                     let keys = all.iter().take(some.len()).map(|(key, _)| Op::Delete { key: key.to_vec() });
                     let txn = Txn { success: keys.collect(), ..Txn::default() };
@@ -126,16 +177,35 @@ impl AuditService {
         }
     }
 
-    /// Removes days whose events are too old, on this replica; for ever. What is left of them isn't shown either.
-    pub async fn tidy(self: Arc<Self>, clock: SharedClock) {
+    /// Forgets events that are too old or too many, where this node leads the group, and removes what is forgotten from
+    /// this replica; for ever. What is left of it isn't shown either.
+    pub async fn tidy(self: Arc<Self>, bytes_max: u64) {
         loop {
             tokio::time::sleep(TIDY_EVERY).await;
-            let Some(group) = self.group.get().cloned() else { continue };
-            let (start, end) = before_day(day(clock.unix_ms() - RETENTION_MS));
+            let Some((group, segments)) = self.group.get().cloned() else { continue };
+            let oldest_ms = self.clock.unix_ms() - RETENTION_MS;
+            let stays = segments.read().first_to_stay(oldest_ms, bytes_max);
+            if let Some(before) = stays.filter(|_| group.is_leader()) {
+                match to_format_4(&Command::Forget { before }) {
+                    Ok(command) => match self.tell(command).await {
+                        Reply::Kept => tracing::info!(before, "old audit events are forgotten"),
+                        reply => tracing::info!(?reply, "old audit events stay for now"),
+                    },
+                    Err(e) => tracing::error!(error = e, "old audit events stay"),
+                }
+            }
+            let mut ranges = vec![before_day(day(oldest_ms))];
+            if let Some((number, segment)) = segments.read().all.first_key_value() {
+                ranges.extend(segments::before(*number, segment));
+            }
             let prefix = group.prefix();
-            let range = KeyRange::new(prefix.key(&start), prefix.key(&end));
-            let deleted = tokio::task::spawn_blocking(move || group.store().delete_range(range)).await;
-            match deleted {
+            let deleted = tokio::task::spawn_blocking(move || {
+                for (start, end) in ranges {
+                    group.store().delete_range(KeyRange::new(prefix.key(&start), prefix.key(&end)))?;
+                }
+                Ok::<_, StorageError>(())
+            });
+            match deleted.await {
                 Ok(Ok(())) => {}
                 Ok(Err(e)) => tracing::warn!(error = %e, "old audit events stay for now"),
                 Err(e) => tracing::warn!(error = %e, "old audit events stay for now"),
@@ -147,9 +217,39 @@ impl AuditService {
 impl Handler for AuditService {
     fn handle(self: Arc<Self>, call: Inbound) -> BoxFuture<'static, Result<Bytes, (Refusal, String)>> {
         Box::pin(async move {
-            let events: Vec<Event> = from_stored(&call.payload).map_err(|e| (Refusal::Malformed, e))?;
-            let reply = self.keep(&events).await;
+            let malformed = |e| (Refusal::Malformed, e);
+            let (category, events): (Category, Vec<Event>) = match from_format_4(&call.payload).map_err(malformed)? {
+                Some(brought) => brought,
+                None => (Category::Management, from_stored(&call.payload).map_err(malformed)?),
+            };
+            let reply = self.keep(category, &events).await;
             Ok(to_stored(&reply).map_err(|e| (Refusal::Failed, e))?.into())
         })
+    }
+}
+
+/// How much the group keeps, as this replica has heard it.
+pub struct AuditMetrics(pub Arc<AuditService>);
+
+impl std::fmt::Debug for AuditMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AuditMetrics")
+    }
+}
+
+impl Collector for AuditMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let (bytes, arrived) = self.0.group.get().map_or((0, 0), |(_, segments)| {
+            let segments = segments.read();
+            (segments.bytes(), segments.next() - 1)
+        });
+        for (name, help, value) in [
+            ("audit_kept_bytes", "Bytes of audit events that the audit group keeps", bytes),
+            ("audit_arrived_events", "Audit events that have arrived since the region's first start", arrived),
+        ] {
+            let gauge = ConstGauge::new(value as f64);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
     }
 }

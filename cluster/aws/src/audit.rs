@@ -10,6 +10,7 @@ use crate::call::{Call, Federated, Identity};
 use crate::error::AwsError;
 use breakwater_policy::CallerKind;
 use breakwater_types::AccountId;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -76,6 +77,14 @@ pub trait Recorder: Send + Sync + 'static {
     /// False while the region still has nodes of a format without events.
     fn is_active(&self) -> bool;
 
+    /// Whether any trail asks for data events. Asked of each data call: it costs a look at a flag.
+    fn hears_data(&self) -> bool {
+        false
+    }
+
+    /// Takes the event of a data call that is over, if a trail selects it. Never waits: data calls don't.
+    fn offer(&self, _call: &Call, _outcome: Result<(), &AwsError>) {}
+
     fn record<'a>(
         &'a self,
         events: Vec<Event>,
@@ -100,6 +109,15 @@ impl Recorder for Unrecorded {
     }
 }
 
+/// What the event of a data call tells of its request: keys, and never what is stored under them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataCall {
+    /// With CloudTrail's spelling of members.
+    pub parameters: Value,
+    /// As `2012-08-10`.
+    pub api_version: &'static str,
+}
+
 /// Of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
@@ -121,8 +139,10 @@ pub struct Pending {
     pub principal_id: String,
     pub host: Option<String>,
     pub tls: Option<Tls>,
-    /// The request's body, as JSON.
+    /// The request's body, as JSON; of a data call nothing, until somebody wants it.
     pub request: Value,
+    /// The body of a data call.
+    pub data: Option<Bytes>,
     pub resources: Mutex<Vec<String>>,
     /// Who calls an operation that needs no signature, once that is proved.
     pub federated: OnceLock<Federated>,
@@ -184,10 +204,11 @@ fn elements(value: &Value) -> Value {
         _ => {}
     }
     let size = told.to_string().len();
-    if size > ELEMENTS_BYTES_MAX {
-        return json!({"omitted": true, "originalSize": size, "reason": "SIZE_LIMIT_EXCEEDED"});
-    }
-    told
+    if size > ELEMENTS_BYTES_MAX { omitted(size) } else { told }
+}
+
+fn omitted(size: usize) -> Value {
+    json!({"omitted": true, "originalSize": size, "reason": "SIZE_LIMIT_EXCEEDED"})
 }
 
 fn shortened(text: &str) -> String {
@@ -217,6 +238,29 @@ impl Call {
     pub fn events(&self, outcome: Result<&Value, &AwsError>) -> Vec<Event> {
         let Some(pending) = &self.audit else { return Vec::new() };
         let resources = pending.resources.lock().clone();
+        let record = self.record(pending, outcome, &resources);
+        self.events_of(pending, outcome.is_ok(), resources, record)
+    }
+
+    /// Those of a data call.
+    pub fn data_events(&self, told: DataCall, outcome: Result<(), &AwsError>) -> Vec<Event> {
+        let Some(pending) = &self.audit else { return Vec::new() };
+        let resources = pending.resources.lock().clone();
+        let mut record = self.record(pending, outcome.map(|()| &Value::Null), &resources);
+        let size = told.parameters.to_string().len();
+        let parameters = if size > ELEMENTS_BYTES_MAX { omitted(size) } else { told.parameters };
+        record.insert("requestParameters".to_owned(), parameters);
+        record.insert("apiVersion".to_owned(), told.api_version.into());
+        self.events_of(pending, outcome.is_ok(), resources, record)
+    }
+
+    fn events_of(
+        &self,
+        pending: &Pending,
+        done: bool,
+        resources: Vec<String>,
+        mut record: Map<String, Value>,
+    ) -> Vec<Event> {
         let account_of = |arn: &String| AccountId::new(arn.split(':').nth(4)?).ok();
         // Who has no account yet is told of in that of the role it asks for.
         let asked = match self.principal.identity {
@@ -224,12 +268,11 @@ impl Call {
             _ => None,
         };
         let own = asked.as_ref().unwrap_or(&self.principal.account);
-        let mut record = self.record(pending, outcome, &resources);
         let event = |account: &AccountId, id: u128, record: &Map<String, Value>| Event {
             account: account.clone(),
             unix_ms: self.received_unix_ms,
             id,
-            done: outcome.is_ok(),
+            done,
             access_key_id: self.principal.access_key_id.clone(),
             user_name: self.user_name(pending),
             resources: resources.clone(),
@@ -237,7 +280,7 @@ impl Call {
         };
         let other =
             resources.iter().filter_map(|arn| arn.split(':').nth(4)).find(|a| !a.is_empty() && *a != own.as_str());
-        let other = other.filter(|_| outcome.is_ok()).and_then(|account| AccountId::new(account).ok());
+        let other = other.filter(|_| done).and_then(|account| AccountId::new(account).ok());
         let Some(other) = other else {
             record.insert("eventID".to_owned(), uuid(pending.id).into());
             record.insert("recipientAccountId".to_owned(), own.to_string().into());
@@ -282,19 +325,22 @@ impl Call {
         set("responseElements", response);
         set("requestID", self.request_id.as_str().into());
         set("readOnly", pending.read_only.into());
-        let known: Vec<Value> = resources
-            .iter()
-            .filter_map(|arn| {
+        let known: Vec<Value> = typed_resources(resources)
+            .into_iter()
+            .filter_map(|(kind, arn)| {
                 let account = arn.split(':').nth(4).filter(|account| !account.is_empty())?;
-                Some(json!({"accountId": account, "type": resource_of(arn)?.0, "ARN": arn}))
+                Some(json!({"accountId": account, "type": kind, "ARN": arn}))
             })
             .collect();
         if !known.is_empty() {
             set("resources", known.into());
         }
+        if self.principal.session.as_ref().is_some_and(|session| session.is_signed_in()) {
+            set("sessionCredentialFromConsole", "true".into());
+        }
         set("eventType", "AwsApiCall".into());
-        set("managementEvent", true.into());
-        set("eventCategory", "Management".into());
+        set("managementEvent", pending.data.is_none().into());
+        set("eventCategory", if pending.data.is_none() { "Management" } else { "Data" }.into());
         if let Some(tls) = &pending.tls {
             let mut details = json!({"tlsVersion": tls.version, "cipherSuite": tls.cipher});
             if let Some(host) = &pending.host {
@@ -413,12 +459,29 @@ pub fn resource_of(arn: &str) -> Option<(&'static str, &str)> {
         ("iam", "role") => ("AWS::IAM::Role", last),
         ("iam", "instance-profile") => ("AWS::IAM::InstanceProfile", last),
         ("iam", "policy") => ("AWS::IAM::Policy", last),
+        ("iam", "server-certificate") => ("AWS::IAM::ServerCertificate", last),
         ("iam", "oidc-provider") => ("AWS::IAM::OIDCProvider", name),
         ("iam", "saml-provider") => ("AWS::IAM::SAMLProvider", name),
         ("iam", "mfa") => ("AWS::IAM::VirtualMFADevice", last),
         ("cloudtrail", "trail") => ("AWS::CloudTrail::Trail", last),
         _ => return None,
     })
+}
+
+/// Those of a call's resources whose type CloudTrail knows, with it; an index is told as its table.
+pub fn typed_resources(arns: &[String]) -> Vec<(&'static str, String)> {
+    let typed = arns.iter().filter_map(|arn| {
+        let (kind, name) = resource_of(arn)?;
+        let whole = match kind {
+            "AWS::DynamoDB::Table" => {
+                let end = arn.find("table/").map(|at| at + "table/".len() + name.len());
+                end.and_then(|end| arn.get(..end)).unwrap_or(arn)
+            }
+            _ => arn,
+        };
+        Some((kind, whole.to_owned()))
+    });
+    typed.collect()
 }
 
 /// Set once, when the handshake is over.
@@ -456,6 +519,8 @@ mod tests {
         assert_eq!(resource_of("arn:aws:iam::1:user/a/b/ann"), Some(("AWS::IAM::User", "ann")));
         let index = "arn:aws:dynamodb:us-east-1:1:table/t/index/i";
         assert_eq!(resource_of(index), Some(("AWS::DynamoDB::Table", "t")));
+        let table = "arn:aws:dynamodb:us-east-1:1:table/t".to_owned();
+        assert_eq!(typed_resources(&[index.to_owned(), "*".to_owned()]), [("AWS::DynamoDB::Table", table)]);
         assert_eq!(resource_of("*"), None);
         assert_eq!(resource_of("arn:aws:iam::1:root"), None);
     }

@@ -1,6 +1,6 @@
-//! What AWS has and we have, compared: for a service's tests.
+//! What AWS has and we have, compared: for a service's tests, and as a table for people.
 
-use crate::operation::Service;
+use crate::operation::{Access, Plane, Service};
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -36,9 +36,43 @@ pub fn compare<C>(service: &Service<C>, model: &BTreeSet<String>) -> Result<(), 
         if prefix.is_empty() || prefix == operation.action {
             problems.push(format!("{} has no IAM action: {}", operation.name, operation.action));
         }
+        if operation.resource_type.is_empty() {
+            problems.push(format!("{} has no type of resource", operation.name));
+        }
         if operation.unsigned != UNSIGNED.contains(&(service.name, operation.name)) {
             problems.push(format!("{} is open to all, and shouldn't be, or the other way round", operation.name));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+}
+
+/// One service's part of the coverage table, in Markdown.
+pub fn table<C>(service: &Service<C>) -> String {
+    let mut operations: Vec<_> = service.operations.iter().collect();
+    operations.sort_by_key(|operation| operation.name);
+    let mut missing = service.missing.to_vec();
+    missing.sort_unstable();
+    let (have, all) = (operations.len(), operations.len() + missing.len());
+    let mut table = format!("## {}: {have} of {all} operations\n\n", service.name);
+    table.push_str("| operation | action | access level | event | resource | condition keys |\n");
+    table.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for operation in operations {
+        let access = match operation.access {
+            Access::List => "List",
+            Access::Read => "Read",
+            Access::Write => "Write",
+            Access::Tagging => "Tagging",
+            Access::PermissionsManagement => "Permissions management",
+        };
+        let event = match operation.plane {
+            Plane::Control => "management",
+            Plane::Data => "data",
+        };
+        let keys: Vec<String> = operation.condition_keys.iter().map(|key| format!("`{key}`")).collect();
+        let (name, action, resource) = (operation.name, operation.action, operation.resource_type.replace('*', "\\*"));
+        table.push_str(&format!("| {name} | `{action}` | {access} | {event} | {resource} | {} |\n", keys.join(", ")));
+    }
+    let missing = if missing.is_empty() { "nothing".to_owned() } else { missing.join(", ") };
+    table.push_str(&format!("\nMissing: {missing}.\n"));
+    table
 }

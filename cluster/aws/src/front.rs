@@ -15,6 +15,8 @@ use crate::mount::{Described, Mount, Mounted};
 use crate::operation::{Access, Plane, Protocol, Service};
 use crate::query::{self, Form};
 use crate::sigv4::{Credentials, SignedRequest, Verifier};
+use crate::unchecked::{UNCHECKED, Unguarded, anybody};
+use crate::usage::{Unnoted, Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -47,6 +49,7 @@ pub const HEALTH_PATH: &str = "/_breakwater/health";
 
 /// Pages on the same port that are not AWS's, as the console: everything under a path that begins with `/_`.
 /// An answer without an end should write something now and then: a client that left may show in no other way.
+/// Where the client speaks TLS, the request's extensions hold [`audit::Tls`].
 pub trait Route: Send + Sync + 'static {
     fn serve(
         &self,
@@ -85,8 +88,11 @@ impl Unanswered<'_> {
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if !self.armed || self.call.audit.as_ref().is_none_or(|pending| pending.is_written()) {
+        let Some(pending) = self.call.audit.as_ref().filter(|pending| self.armed && !pending.is_written()) else {
             return;
+        };
+        if pending.data.is_some() {
+            return self.recorder.offer(self.call, Err(&AwsError::internal("the caller hung up")));
         }
         // What it has done by then, if anything, tells of itself under the same id.
         let events = self.call.events(Err(&AwsError::internal("the caller hung up")));
@@ -115,6 +121,7 @@ pub struct FrontBuilder {
     first: Option<Arc<dyn Mounted>>,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
+    usage: Arc<dyn Usage>,
 }
 
 pub struct Front {
@@ -134,6 +141,9 @@ pub struct Front {
     first_service: &'static str,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
+    usage: Arc<dyn Usage>,
+    /// Only where nothing is checked.
+    anybody: Option<Arc<Principal>>,
     draining: AtomicBool,
     in_flight: AtomicUsize,
     bodies: Bodies,
@@ -168,7 +178,14 @@ impl FrontBuilder {
             first: None,
             routes: Vec::new(),
             ready: Arc::new(|| true),
+            usage: Arc::new(Unnoted),
         }
+    }
+
+    /// Notes who uses what.
+    pub fn usage(mut self, usage: Arc<dyn Usage>) -> Self {
+        self.usage = usage;
+        self
     }
 
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -203,11 +220,12 @@ impl FrontBuilder {
         // The blank at the end is DynamoDB's.
         let health = format!("healthy: {first_service}.{}.amazonaws.com ", self.scope.region);
         Arc::new(Front {
+            anybody: UNCHECKED.then(|| anybody(&self.scope.account)),
+            authorizer: if UNCHECKED { Arc::new(Unguarded) } else { self.authorizer },
             bodies: Bodies::new(self.limits.body_bytes_max, self.limits.bodies_bytes_max),
             anonymous: Arc::new(Principal::anonymous(self.scope.account.clone())),
             scope: self.scope,
             verifier: self.verifier,
-            authorizer: self.authorizer,
             recorder: self.recorder,
             clock: self.clock,
             limits: self.limits,
@@ -217,6 +235,7 @@ impl FrontBuilder {
             first_service,
             routes: self.routes,
             ready: self.ready,
+            usage: self.usage,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             health: health.into(),
@@ -377,9 +396,10 @@ impl Front {
             headers: &parts.headers,
             body,
         };
-        let verified = match unsigned {
-            true => Ok(self.anonymous.clone()),
-            false => self.verifier.verify(names.service, names.global, &signed),
+        let verified = match &self.anybody {
+            Some(anybody) => Ok(anybody.clone()),
+            None if unsigned => Ok(self.anonymous.clone()),
+            None => self.verifier.verify(names.service, names.global, &signed),
         };
         let principal = match verified {
             Ok(principal) => principal,
@@ -431,8 +451,18 @@ impl Front {
         let span = tracing::info_span!(
             target: "breakwater::request", "request", otel.kind = "server", service = names.service, operation, %request_id
         );
-        let audited = plane == Plane::Control && self.recorder.is_active();
+        let data = (plane == Plane::Data && self.recorder.hears_data()).then(|| body.clone());
+        let audited = data.is_some() || plane == Plane::Control && self.recorder.is_active();
         let secure = origin.tls.is_some();
+        let received_unix_ms = self.clock.unix_ms();
+        self.usage.used(&Used {
+            service: names.service,
+            operation,
+            plane,
+            principal: &principal,
+            region: if names.global { GLOBAL_REGION } else { self.scope.region.as_str() },
+            unix_s: received_unix_ms.div_euclid(1_000),
+        });
         let audit = audited.then(|| {
             Arc::new(Pending {
                 id: audit::new_id(),
@@ -444,7 +474,11 @@ impl Front {
                 principal_id: self.authorizer.unique_id(&principal),
                 host: origin.host,
                 tls: origin.tls,
-                request: serde_json::from_slice(&body).unwrap_or_default(),
+                request: match data {
+                    None => serde_json::from_slice(&body).unwrap_or_default(),
+                    Some(_) => serde_json::Value::Null,
+                },
+                data,
                 resources: Default::default(),
                 federated: Default::default(),
                 written: AtomicBool::new(false),
@@ -458,7 +492,7 @@ impl Front {
             source: origin.source,
             secure,
             user_agent: origin.user_agent,
-            received_unix_ms: self.clock.unix_ms(),
+            received_unix_ms,
             clock: self.clock.clone(),
             span,
             audit,
@@ -498,6 +532,10 @@ impl Front {
     /// Nothing that has to leave an event is answered before it is kept.
     async fn recorded(&self, call: &Call, result: Result<Vec<u8>, AwsError>) -> Result<Vec<u8>, AwsError> {
         let Some(pending) = call.audit.as_ref().filter(|pending| !pending.is_written()) else { return result };
+        if pending.data.is_some() {
+            self.recorder.offer(call, result.as_ref().map(|_| ()));
+            return result;
+        }
         let events = match &result {
             // Of what was only read nothing is told.
             Ok(_) if pending.read_only => call.events(Ok(&serde_json::Value::Null)),
@@ -544,7 +582,9 @@ impl Front {
     fn find(&self, headers: &HeaderMap) -> Option<(&Arc<dyn Mounted>, usize)> {
         let target = headers.get("x-amz-target")?.to_str().ok()?;
         let (prefix, operation) = target.rsplit_once('.')?;
-        let mount = self.mounts.get(prefix).filter(|mount| mount.names().protocol != Protocol::Query)?;
+        // Some SDKs leave out the model's package before the service's name, as those of CloudTrail's in Go.
+        let short = || self.mounts.iter().find(|(target, _)| target.rsplit('.').next() == Some(prefix)).map(|(_, m)| m);
+        let mount = self.mounts.get(prefix).or_else(short).filter(|mount| mount.names().protocol != Protocol::Query)?;
         Some((mount, mount.find(operation)?))
     }
 
@@ -568,7 +608,7 @@ impl Front {
 
     async fn serve_route(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         source: SocketAddr,
         connection: &Arc<Connection>,
     ) -> Response<AnswerBody> {
@@ -588,6 +628,9 @@ impl Front {
             connection.enter(Phase::Answering);
             return answer::not_found(&RequestId::random());
         };
+        if let Some(tls) = connection.tls.get() {
+            request.extensions_mut().insert(tls.clone());
+        }
         let served = AssertUnwindSafe(async { route.serve(request, source).await }).catch_unwind().await;
         match served {
             Ok(response) => {

@@ -28,6 +28,8 @@ pub mod operation;
 pub mod query;
 pub mod server;
 pub mod sigv4;
+mod unchecked;
+pub mod usage;
 
 pub use arn::Arn;
 pub use audit::{Event, Recorder, Unrecorded};
@@ -45,3 +47,5 @@ pub use sigv4::{
     Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SessionMore, SigningKey,
     derive_signing_key,
 };
+pub use unchecked::UNCHECKED;
+pub use usage::{Unnoted, Usage, Used};

@@ -47,8 +47,9 @@ pub trait Operation: 'static {
     const ACCESS: Access;
     const PLANE: Plane;
     /// What kind of resource it acts on, in AWS's words, as `user`; `*` where it acts on none in particular.
-    const RESOURCE_TYPE: &'static str = "";
-    /// The service's own condition keys that [`Operation::conditions`] sets, and `aws:RequestTag/…`, `aws:TagKeys`.
+    const RESOURCE_TYPE: &'static str;
+    /// The condition keys that [`Operation::conditions`] may set, as `dynamodb:LeadingKeys` and
+    /// `aws:RequestTag/${TagKey}`: it can set no others.
     const CONDITION_KEYS: &'static [&'static str] = &[];
     /// Whether it is open to who has no credentials yet: a signature isn't looked at, and who calls is
     /// [`Operation::proven`], or nobody.
@@ -167,6 +168,23 @@ pub const fn entry<O: Operation>() -> OperationEntry<O::Context> {
     }
 }
 
+/// The operation's own condition keys, which must be those that it lists: a policy's author reads the list.
+fn conditions<O: Operation>(ctx: &O::Context, call: &Call, request: &O::Request, keys: &mut ConditionKeys) {
+    let before = keys.keys().count();
+    O::conditions(ctx, call, request, keys);
+    for key in keys.keys().skip(before) {
+        assert!(lists(O::CONDITION_KEYS, key), "{} doesn't list the condition key {key}", O::NAME);
+    }
+}
+
+/// `aws:RequestTag/${TagKey}` stands for each `aws:RequestTag/…`.
+fn lists(listed: &[&str], key: &str) -> bool {
+    listed.iter().any(|one| match one.strip_suffix("${TagKey}") {
+        Some(prefix) => key.starts_with(prefix),
+        None => *one == key,
+    })
+}
+
 fn invoke<'a, O: Operation>(
     ctx: &'a Arc<O::Context>,
     call: &'a Call,
@@ -194,14 +212,14 @@ fn invoke<'a, O: Operation>(
                 return Err(AwsError::framework("ValidationException", "A name in the request is too long."));
             }
             let policy = O::resource_policy(ctx, call, &request);
-            let about = About { conditions: &|keys| O::conditions(ctx, call, &request, keys), policy, caller };
+            let about = About { conditions: &|keys| conditions::<O>(ctx, call, &request, keys), policy, caller };
             authorizer.authorize(call, O::ACTION, &resource, &about)?;
             for action in O::further_actions(&request) {
                 authorizer.authorize(call, action, &resource, &about)?;
             }
         }
         for (action, resource) in O::further_grants(ctx, call, &request) {
-            let about = About { conditions: &|keys| O::conditions(ctx, call, &request, keys), policy: None, caller };
+            let about = About { conditions: &|keys| conditions::<O>(ctx, call, &request, keys), policy: None, caller };
             authorizer.authorize(call, action, &resource, &about)?;
         }
         let response = O::handle(ctx, call, request).await?;

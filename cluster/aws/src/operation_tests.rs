@@ -24,6 +24,7 @@ impl Operation for Greet {
     const ACTION: &'static str = "test:Greet";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Data;
+    const RESOURCE_TYPE: &'static str = "table";
     fn validate(_: &Call, request: &Request) -> Result<(), AwsError> {
         if request.table_name.is_empty() { Err(AwsError::validation("empty")) } else { Ok(()) }
     }
@@ -98,6 +99,17 @@ fn the_comparison_with_a_model_finds_each_kind_of_difference() {
     assert_eq!(coverage::compare(&SERVICE, &model(&["Greet", "Other"])), Ok(()));
     assert!(coverage::compare(&SERVICE, &model(&["Greet"])).unwrap_err().contains("Other is not in"));
     assert!(coverage::compare(&SERVICE, &model(&["Greet", "Other", "More"])).unwrap_err().contains("More is neither"));
+}
+
+#[test]
+fn an_operation_sets_the_condition_keys_that_it_lists() {
+    let listed = ["test:Greeting", "aws:RequestTag/${TagKey}"];
+    for key in ["test:Greeting", "aws:RequestTag/colour"] {
+        assert!(lists(&listed, key), "{key}");
+    }
+    for key in ["test:Greet", "test:Greetings", "aws:RequestTag", "aws:TagKeys"] {
+        assert!(!lists(&listed, key), "{key}");
+    }
 }
 
 #[test]

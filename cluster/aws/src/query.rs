@@ -185,12 +185,15 @@ fn content(value: &Value, out: &mut String) {
     }
 }
 
+/// Whose outputs have no members, and are sent all the same: Terraform looks for them.
+const EMPTY_RESULTS: &[&str] = &["UpdateRole"];
+
 /// An operation's answer, as its JSON.
 pub fn answer(operation: &str, namespace: &str, request_id: &str, json: &[u8]) -> Result<String, AwsError> {
     let value: Value = serde_json::from_slice(json).map_err(AwsError::internal)?;
     let mut out = format!("<{operation}Response xmlns=\"{namespace}\">\n");
     // Operations without an output have no result either.
-    if value.as_object().is_none_or(|fields| !fields.is_empty()) {
+    if value.as_object().is_none_or(|fields| !fields.is_empty()) || EMPTY_RESULTS.contains(&operation) {
         element(&format!("{operation}Result"), &value, &mut out);
     }
     let _ = write!(
@@ -275,6 +278,8 @@ mod tests {
              </ResponseMetadata>\n</GetUserResponse>\n"
         );
         assert!(!answer("DeleteUser", "urn:x", "i", b"{}").unwrap().contains("Result"));
+        // Terraform's SDK fails without it.
+        assert!(answer("UpdateRole", "urn:x", "i", b"{}").unwrap().contains("<UpdateRoleResult></UpdateRoleResult>"));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! HTTP/1.1 on a listener: connections within bounds, slow clients cut, a drain that ends.
 
 use crate::audit::Tls;
+use crate::body::BodyError;
 use crate::connection::{Connection, Noting};
 use crate::front::Front;
-use breakwater_net::{Listener, Stream};
+use breakwater_net::{Listener, Stream, proxy};
+use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,6 +31,7 @@ enum Stage {
 
 struct Shared {
     front: Arc<Front>,
+    proxies: Vec<IpAddr>,
     tls: Option<TlsAcceptor>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     stage: watch::Sender<Stage>,
@@ -52,9 +55,21 @@ impl Server {
     /// Serves until drained. With `tls`, a client that begins with a TLS handshake gets HTTPS, any other HTTP, on the
     /// same port.
     pub fn start(listener: Listener, front: Arc<Front>, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Server> {
+        Self::start_behind(Vec::new(), listener, front, tls)
+    }
+
+    /// The same behind forwarders, which tell by the PROXY protocol whose a connection is. Who comes from another address
+    /// is believed nothing.
+    pub fn start_behind(
+        proxies: Vec<IpAddr>,
+        listener: Listener,
+        front: Arc<Front>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> io::Result<Server> {
         let local_addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
             front,
+            proxies,
             tls: tls.map(TlsAcceptor::from),
             connections: Mutex::new(HashMap::new()),
             stage: watch::Sender::new(Stage::Open),
@@ -167,12 +182,15 @@ fn spawn_connection(shared: &Arc<Shared>, id: u64, stream: Stream, source: Socke
         let connection = connection.clone();
         async move {
             let shared = &entry.shared;
+            let mut stream = stream;
+            let Some(origin) = origin(shared, &mut stream, source).await else { return };
+            let source = origin.source;
             match &shared.tls {
-                None => serve(shared, stream, source, connection).await,
+                None => serve(shared, stream, origin, connection).await,
                 Some(acceptor) => {
-                    match begins_tls(shared, &stream).await {
-                        Some(true) => {}
-                        Some(false) => return serve(shared, stream, source, connection).await,
+                    match first_byte(shared, &stream).await {
+                        Some(HANDSHAKE_RECORD) => {}
+                        Some(_) => return serve(shared, stream, origin, connection).await,
                         None => return,
                     }
                     let bound = shared.front.limits().tls_handshake_timeout;
@@ -180,7 +198,7 @@ fn spawn_connection(shared: &Arc<Shared>, id: u64, stream: Stream, source: Socke
                         Ok(Ok(stream)) => {
                             // Fails only if it were set already.
                             let _ = connection.tls.set(tls_of(stream.get_ref().1));
-                            serve(shared, stream, source, connection).await;
+                            serve(shared, stream, origin, connection).await;
                         }
                         Ok(Err(e)) => tracing::debug!(%source, error = %e, "TLS handshake failed"),
                         Err(_) => shared.front.metrics().cut("handshake"),
@@ -200,26 +218,66 @@ fn tls_of(session: &rustls::ServerConnection) -> Tls {
     Tls { version, cipher: cipher.replacen("TLS13_", "TLS_", 1) }
 }
 
+/// For a forwarder's header, from its first byte.
+const PROXY_HEADER: Duration = Duration::from_secs(2);
+
 /// What a TLS record with a handshake begins with; no method of HTTP does.
 const HANDSHAKE_RECORD: u8 = 0x16;
 
-/// None where no byte comes before the end. A connection that stays silent is cut as an idle one.
-async fn begins_tls(shared: &Shared, stream: &Stream) -> Option<bool> {
+/// Whose a connection is.
+#[derive(Clone, Copy)]
+struct Origin {
+    source: SocketAddr,
+    /// It is a forwarder's own, which learns from the answers that it may tell whose its others are.
+    of_proxy: bool,
+}
+
+/// None where the forwarder's header can't be read, or doesn't come.
+async fn origin(shared: &Shared, stream: &mut Stream, source: SocketAddr) -> Option<Origin> {
+    if !shared.proxies.contains(&source.ip().to_canonical()) {
+        return Some(Origin { source, of_proxy: false });
+    }
+    if first_byte(shared, stream).await? != proxy::FIRST_BYTE {
+        return Some(Origin { source, of_proxy: true });
+    }
+    match tokio::time::timeout(PROXY_HEADER, proxy::read(stream)).await {
+        Ok(Ok(told)) => Some(Origin { source: told.unwrap_or(source), of_proxy: told.is_none() }),
+        Ok(Err(e)) => {
+            tracing::warn!(%source, error = %e, "a forwarder's connection is cut");
+            shared.front.metrics().cut("proxy");
+            None
+        }
+        Err(_) => {
+            shared.front.metrics().cut("proxy");
+            None
+        }
+    }
+}
+
+/// Unread. None where no byte comes before the end. A connection that stays silent is cut as an idle one.
+async fn first_byte(shared: &Shared, stream: &Stream) -> Option<u8> {
     let mut stage = shared.stage.subscribe();
     let first = tokio::select! {
         first = stream.first_byte() => first,
         () = until(&mut stage, |s| s == Stage::Closing) => return None,
     };
-    Some(first.ok()?? == HANDSHAKE_RECORD)
+    first.ok()?
 }
 
-async fn serve<S>(shared: &Arc<Shared>, stream: S, source: SocketAddr, connection: Arc<Connection>)
+async fn serve<S>(shared: &Arc<Shared>, stream: S, origin: Origin, connection: Arc<Connection>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let front = &shared.front;
     let io = TokioIo::new(Noting::new(stream, connection.clone()));
-    let service = service_fn(|request| front.serve(request, source, &connection));
+    let Origin { source, of_proxy } = origin;
+    let service = service_fn(async |request| {
+        let mut response = front.serve(request, source, &connection).await?;
+        if of_proxy {
+            response.headers_mut().insert(proxy::ACCEPTED, HeaderValue::from_static("2"));
+        }
+        Ok::<_, BodyError>(response)
+    });
     let mut http = http1::Builder::new();
     // Phases bound the time, so hyper needs no timer of its own.
     http.header_read_timeout(None).max_header_size(front.limits().head_bytes_max);

@@ -8,6 +8,7 @@
 //! Start reading at [`operations`] for the API, [`router`] for the way of a call, [`partition`] for what happens to an
 //! item; [`tables`] has what the control store keeps.
 
+mod data_calls;
 pub mod node;
 mod operations;
 pub mod partition;

@@ -14,8 +14,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use time::format_description::well_known::Rfc3339;
 
 /// All that holds for one user, read and compiled.
@@ -34,6 +34,8 @@ struct Compiled {
     boundary: Option<(String, Arc<Policy>)>,
     /// Whether any of these looks at more than action and resource.
     asks: bool,
+    /// Whether any of these looks at tags of resources.
+    asks_for_tags: bool,
     /// There is no such user or role any more: it may do nothing, whoever's policy trusts its name.
     gone: bool,
 }
@@ -58,9 +60,19 @@ struct Who {
 /// Kept compiled at most; beyond it all are made anew.
 const COMPILED_MAX: usize = 10_000;
 
+type TagsOf = Box<dyn Fn(&str) -> Option<BTreeMap<String, String>> + Send + Sync>;
+
+fn asks_for_tags(policy: &Policy) -> bool {
+    let is_tag = |key: &str| key.to_ascii_lowercase().contains(":resourcetag/");
+    policy.statements.iter().any(|statement| statement.context_keys().into_iter().any(is_tag))
+}
+
 pub struct Guard {
     mirror: Arc<Mirror>,
     region: String,
+    /// What is older decides nothing.
+    stale_ms_max: Option<u64>,
+    tags_of: OnceLock<TagsOf>,
     compiled: RwLock<HashMap<String, Arc<Compiled>>>,
     allowed: Counter,
     denied: Counter,
@@ -142,13 +154,29 @@ impl Reader<'_> {
 impl Guard {
     /// Decides by this mirror of [`records::PREFIX`].
     pub fn new(mirror: Arc<Mirror>, region: impl Into<String>) -> Arc<Guard> {
+        Self::bounded(mirror, region, None)
+    }
+
+    /// The same, but once the mirror is older than this it refuses everybody; without a bound it goes on with what it
+    /// knows for as long as it hears nothing.
+    pub fn bounded(mirror: Arc<Mirror>, region: impl Into<String>, stale_ms_max: Option<u64>) -> Arc<Guard> {
         Arc::new(Guard {
             mirror,
             region: region.into(),
+            stale_ms_max,
+            tags_of: OnceLock::new(),
             compiled: RwLock::default(),
             allowed: Counter::default(),
             denied: Counter::default(),
         })
+    }
+
+    fn is_fresh_enough(&self) -> Result<(), AwsError> {
+        let Some(most) = self.stale_ms_max else { return Ok(()) };
+        match self.mirror.age_ms() {
+            Some(age) if age <= most => Ok(()),
+            _ => Err(AwsError::unavailable("what this node knows of identities and policies is older than it may be")),
+        }
     }
 
     fn is_current(&self, compiled: &Compiled) -> bool {
@@ -208,6 +236,7 @@ impl Guard {
             identity: Vec::new(),
             boundary: None,
             asks: false,
+            asks_for_tags: false,
             gone: !matches!(principal.identity, Identity::Root),
         };
         match &principal.identity {
@@ -227,7 +256,14 @@ impl Guard {
                 // A user who was deleted and made again is another one: sessions have her id.
                 let id = issuer_of(session).map(|(_, id)| id).or(session.map(|s| &s.user_id));
                 let same = |user: &User| id.is_none_or(|id| *id == user.id);
-                if let Some(user) = user.filter(same) {
+                let user = user.filter(same).or_else(|| {
+                    let name = reader.record::<String>(records::renamed_key(account, id?))?;
+                    reader.record::<User>(records::key(account, Kind::User, &name)).filter(same)
+                });
+                if let Some(user) = user {
+                    if matches!(principal.identity, Identity::User(_)) {
+                        compiled.caller.arn = records::arn(account, Kind::User, &user.path, &user.name);
+                    }
                     reader.policies(&user.policies, &mut compiled.identity);
                     for group in &user.groups {
                         match reader.record::<Group>(records::key(account, Kind::Group, group)) {
@@ -265,8 +301,10 @@ impl Guard {
             compiled.session = Some(all);
         }
         let session = compiled.session.iter().flatten();
-        let all = compiled.identity.iter().chain(&compiled.boundary).chain(session);
-        compiled.asks = all.into_iter().any(|(_, policy)| policy.asks());
+        let all: Vec<_> = compiled.identity.iter().chain(&compiled.boundary).chain(session).collect();
+        let (asks, asks_for_tags) =
+            (all.iter().any(|(_, policy)| policy.asks()), all.iter().any(|(_, policy)| asks_for_tags(policy)));
+        (compiled.asks, compiled.asks_for_tags) = (asks, asks_for_tags);
         compiled.made_of = reader.made_of;
         compiled
     }
@@ -312,6 +350,7 @@ impl Guard {
         keys.set("aws:SecureTransport", call.secure.to_string());
         keys.set("aws:RequestedRegion", self.region.as_str());
         keys.set("aws:ViaAWSService", "false");
+        keys.set("aws:PrincipalIsAWSService", "false");
         if let Some(Ok(agent)) = call.user_agent.as_ref().map(http_text) {
             keys.set("aws:UserAgent", agent);
         }
@@ -323,7 +362,7 @@ impl Guard {
         let mut keys = self.request_keys(call);
         let seconds = call.received_unix_ms.div_euclid(1_000);
         keys.set("aws:PrincipalAccount", call.principal.account.as_str());
-        keys.set("aws:PrincipalArn", call.principal.arn.as_str());
+        keys.set("aws:PrincipalArn", compiled.caller.arn.as_str());
         match &call.principal.identity {
             Identity::Root => {
                 keys.set("aws:PrincipalType", "Account");
@@ -331,7 +370,8 @@ impl Guard {
             }
             Identity::User(name) => {
                 keys.set("aws:PrincipalType", "User");
-                keys.set("aws:username", name.as_str());
+                // As she is called now: sessions know her former name.
+                keys.set("aws:username", compiled.caller.arn.rsplit('/').next().unwrap_or(name));
                 keys.set("aws:userid", compiled.who.id.as_str());
             }
             Identity::Federated(_) => keys.set("aws:PrincipalType", "FederatedUser"),
@@ -368,6 +408,27 @@ impl Guard {
             }
         }
         keys
+    }
+
+    /// Where tags of other services' resources are found, by ARN.
+    pub fn know_tags(&self, of: impl Fn(&str) -> Option<BTreeMap<String, String>> + Send + Sync + 'static) {
+        // The first one stays: a node says it once.
+        let _ = self.tags_of.set(Box::new(of));
+    }
+
+    /// The tags of the resource itself, as this node has heard of them.
+    fn resource_tags(&self, resource: &str, keys: &mut ConditionKeys) {
+        let of_iam = records::tags_of(resource, |key| self.mirror.get(key).map(|entry| entry.value.to_vec()));
+        if let Some(tags) = of_iam {
+            for (tag, value) in tags {
+                keys.set(format!("aws:ResourceTag/{tag}"), value.as_str());
+                keys.set(format!("iam:ResourceTag/{tag}"), value);
+            }
+            return;
+        }
+        for (tag, value) in self.tags_of.get().and_then(|of| of(resource)).unwrap_or_default() {
+            keys.set(format!("aws:ResourceTag/{tag}"), value);
+        }
     }
 
     /// What this node has heard of IAM, for its metrics.
@@ -416,6 +477,7 @@ impl Authorizer for Guard {
     }
 
     fn authorize(&self, call: &Call, action: &'static str, resource: &Arn, about: &About<'_>) -> Result<(), AwsError> {
+        self.is_fresh_enough()?;
         let principal = &call.principal;
         if let Some(caller) = about.caller {
             return self.authorize_federated(call, caller, action, resource, about);
@@ -432,6 +494,7 @@ impl Authorizer for Guard {
         }
         if let Some(session) = &principal.session
             && session.role.is_none()
+            && !session.is_signed_in()
             && (session.mfa_unix_s.is_none() && action.starts_with("iam:")
                 || action.starts_with("sts:") && !SESSION_STS.contains(&action))
         {
@@ -445,6 +508,10 @@ impl Authorizer for Guard {
         }
         let keys = if compiled.asks || about.policy.as_ref().is_some_and(|p| p.policy.asks()) {
             let mut keys = self.keys(call, &compiled);
+            keys.set("aws:ResourceAccount", owner(resource.as_str(), &principal.account));
+            if compiled.asks_for_tags || about.policy.as_ref().is_some_and(|p| asks_for_tags(&p.policy)) {
+                self.resource_tags(resource.as_str(), &mut keys);
+            }
             (about.conditions)(&mut keys);
             keys
         } else {

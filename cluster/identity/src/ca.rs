@@ -107,7 +107,11 @@ impl Ca {
             params.subject_alt_names.extend(self.front_names.iter().cloned());
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        // An agent only calls: nobody takes it for a node, whatever a node's name is.
+        if who.kind != NodeKind::Agent {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
         params.not_before = at(&self.clock, -BACKDATED_S)?;
         params.not_after = at(&self.clock, CERTIFICATE_LIFE_S)?;
         Ok(params.signed_by(&request.public_key, &self.issuer).map_err(failed)?.pem())

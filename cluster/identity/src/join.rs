@@ -56,7 +56,7 @@ pub fn load_ca(joining: &Joining) -> Result<Ca, IdentityError> {
 }
 
 impl Joining {
-    fn ca_pem(&self) -> Result<String, IdentityError> {
+    pub(crate) fn ca_pem(&self) -> Result<String, IdentityError> {
         let path = self.dir.join("ca.pem");
         std::fs::read_to_string(&path).map_err(file_error(&path))
     }
@@ -167,9 +167,13 @@ impl Joining {
         Ok(client.renew(request).await.map_err(answered)?.into_inner().certificate_pem)
     }
 
+    pub(crate) fn enrolment_path(&self) -> PathBuf {
+        self.dir.join(ENROLMENT)
+    }
+
     /// Made at the first call, and kept: what proves this host after its certificate has ended.
-    fn enrolment_key(&self) -> Result<Ed25519KeyPair, IdentityError> {
-        let path = self.dir.join(ENROLMENT);
+    pub(crate) fn enrolment_key(&self) -> Result<Ed25519KeyPair, IdentityError> {
+        let path = self.enrolment_path();
         let unusable = |_| IdentityError::Certificate("the enrolment key can't be used".to_owned());
         if !path.exists() {
             let key = Ed25519KeyPair::generate()

@@ -1,6 +1,7 @@
 //! Joining and renewal: the control node's side.
 
 use crate::IdentityError;
+use crate::agent;
 use crate::ca::Ca;
 use crate::credentials::Credentials;
 use crate::files::{HOSTS, KnownHost, read_hosts, token_hash};
@@ -82,16 +83,24 @@ impl JoinService {
             .ok_or_else(|| Status::permission_denied("the host isn't known, or its proof is wrong"))
     }
 
-    fn sign(&self, host: &KnownHost, csr_pem: &str) -> Result<Response<CertificateReply>, Status> {
-        let identity = PeerIdentity {
+    fn identity(&self, host: &KnownHost) -> PeerIdentity {
+        PeerIdentity {
             name: host.plan.name.clone(),
             kind: host.plan.kind,
             zone: host.plan.zone.clone(),
             region: self.region.clone(),
-        };
+        }
+    }
+
+    fn sign(
+        &self,
+        host: &KnownHost,
+        identity: PeerIdentity,
+        csr_pem: &str,
+    ) -> Result<Response<CertificateReply>, Status> {
         let certificate_pem =
             self.ca.sign(csr_pem, &identity, host.plan.address).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        tracing::info!(host = %host.plan.name, "certificate issued");
+        tracing::info!(name = %identity.name, "certificate issued");
         Ok(Response::new(CertificateReply { certificate_pem }))
     }
 }
@@ -126,11 +135,26 @@ impl Join for JoinService {
             return Err(Status::invalid_argument("not an Ed25519 key"));
         }
         self.ledger.enrol(&host.enrolled_as(), &request.enrolment_key).await.map_err(ledger_status)?;
-        self.sign(&host, &request.csr_pem)
+        self.sign(&host, self.identity(&host), &request.csr_pem)
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<CertificateReply>, Status> {
         let request = request.into_inner();
+        let host = self.proven(&request, b"").await?;
+        self.sign(&host, self.identity(&host), &request.csr_pem)
+    }
+
+    async fn certify_agent(&self, request: Request<RenewRequest>) -> Result<Response<CertificateReply>, Status> {
+        let request = request.into_inner();
+        let host = self.proven(&request, agent::PROOF).await?;
+        let identity = self.identity(&host).agent().map_err(|e| Status::invalid_argument(e.to_string()))?;
+        self.sign(&host, identity, &request.csr_pem)
+    }
+}
+
+impl JoinService {
+    /// The host that a request is of: it holds the enrolment key, and has signed this very challenge.
+    async fn proven(&self, request: &RenewRequest, what: &[u8]) -> Result<KnownHost, Status> {
         let host = self.known(&request.host)?;
         let fresh = {
             let mut nonces = self.nonces.lock();
@@ -145,8 +169,8 @@ impl Join for JoinService {
         let key = self.ledger.enrolment_key(&host.enrolled_as()).await.map_err(ledger_status)?;
         let key = key.ok_or_else(|| Status::permission_denied("the host has not enrolled"))?;
         UnparsedPublicKey::new(&ED25519, key)
-            .verify(&[&request.nonce[..], request.csr_pem.as_bytes()].concat(), &request.signature)
+            .verify(&[what, &request.nonce, request.csr_pem.as_bytes()].concat(), &request.signature)
             .map_err(|_| Status::permission_denied("the host isn't known, or its proof is wrong"))?;
-        self.sign(&host, &request.csr_pem)
+        Ok(host)
     }
 }

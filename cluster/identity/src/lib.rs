@@ -13,6 +13,7 @@
 //!
 //! Start reading at [`files::init`] and [`join::Joining`].
 
+mod agent;
 mod ca;
 mod credentials;
 mod files;

@@ -371,3 +371,39 @@ async fn a_challenge_serves_once_and_bad_requests_are_refused() {
     let forged = RenewRequest { nonce, ..renew };
     assert_eq!(service.renew(Request::new(forged)).await.unwrap_err().code(), Code::PermissionDenied);
 }
+
+#[tokio::test]
+async fn an_agents_certificate_is_its_hosts_to_have_and_no_servers() {
+    let place = Place::new();
+    let (address, _running) = place.control().await;
+    let joining = place.joining("dynamo-node-a1", Some(address));
+    let certified = |joining: Joining| async move {
+        tokio::time::timeout(PATIENCE, joining.agent_credentials()).await.expect("in time")
+    };
+    // The host joins while its agent waits for that.
+    let (agent, node) = tokio::join!(certified(joining.clone()), soon(joining.credentials()));
+    assert_eq!(agent.identity().uri(), "breakwater://r/agent/az-a/agent-dynamo-node-a1");
+    assert_eq!(agent.identity().agents_host(), Some(name("dynamo-node-a1")));
+    assert_eq!(node.identity().agents_host(), None);
+    assert!(!files(&place.dir("dynamo-node-a1")).iter().any(|file| file.contains("agent")), "in memory only");
+
+    // On a control host it needs nobody.
+    let control = certified(place.joining("control-node-a1", None)).await;
+    assert_eq!(control.identity().uri(), "breakwater://r/agent/az-a/agent-control-node-a1");
+
+    // A proof of one thing is none of the other: a renewal's signature makes no agent.
+    let service = place.service();
+    let nonce = service.challenge(Request::new(ChallengeRequest {})).await.unwrap().into_inner().nonce;
+    let (_, csr_pem) = new_request().unwrap();
+    let host = "dynamo-node-a1".to_owned();
+    let request = RenewRequest { host, csr_pem, nonce, signature: vec![0; 64].into() };
+    assert_eq!(service.certify_agent(Request::new(request)).await.unwrap_err().code(), Code::PermissionDenied);
+
+    // Nobody takes an agent for a server.
+    let listener = Listener::bind((LOCAL, 0).into()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut incoming = Box::pin(breakwater_identity::incoming(listener, agent.clone()));
+    tokio::spawn(async move { while futures::StreamExt::next(&mut incoming).await.is_some() {} });
+    let called = breakwater_identity::channel(&node, address, &agent.identity().name).await;
+    assert!(matches!(called, Err(IdentityError::Unreachable(_))), "{called:?}");
+}

@@ -13,6 +13,8 @@ pub const FRONT_PORT: u16 = 4566;
 pub const DYNAMODB_PORT: u16 = 8000;
 pub const METRICS_PORT: u16 = 9400;
 pub const AGENT_PORT: u16 = 9401;
+/// Where a host's instance metadata service is, of processes: the address of AWS's is one for all of a machine.
+pub const METADATA_PORT: u16 = 9402;
 
 /// The first of the networks of regions that aren't called "breakwater".
 pub const NETWORKS: u8 = 100;
@@ -161,6 +163,8 @@ pub fn node_toml(settings: &Settings, hosts: &[Host], host: &Host, layout: &Layo
             let _ = writeln!(out, "control = {}", list(hosts, NodeKind::Control, near, RPC_PORT));
             let _ = writeln!(out, "join = {}", list(hosts, NodeKind::Control, near, JOIN_PORT));
             let _ = writeln!(out, "engine = \"{}\"", settings.engine);
+            let edges = hosts.iter().filter(|h| h.kind == NodeKind::Edge).map(|h| format!("\"{}\"", h.address));
+            let _ = writeln!(out, "trusted_proxies = [{}]", edges.collect::<Vec<_>>().join(", "));
             if host.kind == NodeKind::Control {
                 let _ = writeln!(out, "front_port = {FRONT_PORT}\njoin_port = {JOIN_PORT}");
             } else {
@@ -175,13 +179,24 @@ pub fn node_toml(settings: &Settings, hosts: &[Host], host: &Host, layout: &Layo
 }
 
 /// The agent's settings as TOML.
-pub fn agent_toml(settings: &Settings, host: &Host, layout: &Layout<'_>) -> Result<String> {
+pub fn agent_toml(settings: &Settings, hosts: &[Host], host: &Host, layout: &Layout<'_>) -> Result<String> {
     let mut out = common_toml(settings, host, layout, AGENT_PORT)?;
     let binary = layout.binaries.join(host.kind.binary());
     let _ = writeln!(out, "service = \"{}\"", host.kind.binary());
     let _ = writeln!(out, "program = \"{}\"", binary.display());
     let _ = writeln!(out, "service_config = \"{}\"", layout.dir.join("node.toml").display());
     let _ = writeln!(out, "log_dir = \"{}\"", layout.dir.join("log").display());
+    // What stands outside the zones is no instance.
+    if host.zone.is_some() {
+        let near = host.zone.as_ref();
+        let _ = writeln!(out, "kind = \"{}\"", host.kind);
+        let _ = writeln!(out, "control = {}", list(hosts, NodeKind::Control, near, RPC_PORT));
+        let _ = writeln!(out, "join = {}", list(hosts, NodeKind::Control, near, JOIN_PORT));
+        let _ = match layout.place {
+            Place::Processes => writeln!(out, "metadata = \"{}:{METADATA_PORT}\"", host.address),
+            Place::Containers => writeln!(out, "metadata = \"169.254.169.254:80\""),
+        };
+    }
     Ok(out)
 }
 
@@ -213,7 +228,7 @@ mod tests {
             let layout = Layout { dir: Path::new("/x"), place, binaries: Path::new("/b"), extra: "faults = \"\"\n" };
             for host in &hosts {
                 let node = node_toml(&settings, &hosts, host, &layout).unwrap().parse::<toml::Table>().unwrap();
-                let agent = agent_toml(&settings, host, &layout).unwrap().parse::<toml::Table>().unwrap();
+                let agent = agent_toml(&settings, &hosts, host, &layout).unwrap().parse::<toml::Table>().unwrap();
                 // What others are told to call, and what stands in the certificate.
                 assert_eq!(node["address"].as_str(), Some(host.address.to_string().as_str()));
                 assert_eq!(agent["address"], node["address"]);

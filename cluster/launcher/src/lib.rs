@@ -13,9 +13,11 @@ mod processes;
 mod profile;
 mod region;
 mod status;
+mod trail_files;
 
 pub use containers::Containers;
 pub use hosts::{Host, Settings};
 pub use processes::Processes;
 pub use region::{AdminCredentials, Condition, Driver, Region, initialise_for_containers};
 pub use status::{HostStatus, Status};
+pub use trail_files::TrailFile;

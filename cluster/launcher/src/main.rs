@@ -93,6 +93,25 @@ enum Command {
         #[command(subcommand)]
         what: Account,
     },
+    /// Tells or sets the instance profile of a host, whose role's credentials its metadata service hands out.
+    HostProfile {
+        /// As dynamo-node-b1.
+        host: String,
+        /// The instance profile's name.
+        #[arg(conflicts_with = "none")]
+        profile: Option<String>,
+        /// Takes away the one that it has.
+        #[arg(long)]
+        none: bool,
+        /// Whose profile it is, if not the first account's.
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Lists and copies files that CloudTrail's trails have delivered.
+    TrailFiles {
+        #[command(subcommand)]
+        what: TrailFiles,
+    },
     /// Makes the files of a region without starting it: CA, tokens, settings. For containers.
     Init {
         /// Where the host's files are inside its container.
@@ -113,6 +132,22 @@ enum Account {
     },
     /// Lists the accounts.
     List,
+}
+
+#[derive(Subcommand)]
+enum TrailFiles {
+    /// Lists them: when each was made, its bytes, its path.
+    List {
+        /// BUCKET or BUCKET/PREFIX; all if nothing is said.
+        #[arg(default_value = "")]
+        prefix: String,
+    },
+    /// Copies them below a folder, with their metadata beside them.
+    Copy {
+        /// BUCKET or BUCKET/PREFIX.
+        prefix: String,
+        folder: PathBuf,
+    },
 }
 
 fn region(which: &Which, settings: Settings) -> Result<Region> {
@@ -242,6 +277,28 @@ fn command(cli: Cli) -> Result<ExitCode> {
                     println!("Account {account} is there, with the user administrator.\n\n  AWS profile    {profile}");
                 }
                 Account::List => region.accounts()?.iter().try_for_each(|account| print(account))?,
+            }
+        }
+        Command::HostProfile { host, profile, none, account } => {
+            let region = region(&cli.which, defaults)?;
+            region.must_exist()?;
+            let account = account.map_or(Ok(region.settings.account.clone()), |account| account.parse())?;
+            let told = region.host_profile(&host, &account, profile.as_deref(), none)?;
+            let word = |name: &str| told[name].as_str().unwrap_or("-").to_owned();
+            print(&format!("{host}  {}  {}  {}", word("instance_id"), word("account_id"), word("profile")))?;
+        }
+        Command::TrailFiles { what } => {
+            let region = region(&cli.which, defaults)?;
+            region.must_exist()?;
+            match what {
+                TrailFiles::List { prefix } => {
+                    for file in region.trail_files(&prefix)? {
+                        print(&format!("{}\t{}\t{}", file.created_unix_ms, file.bytes, file.path))?;
+                    }
+                }
+                TrailFiles::Copy { prefix, folder } => {
+                    println!("{} files copied", region.copy_trail_files(&prefix, &folder)?);
+                }
             }
         }
         Command::Init { host_dir } => {

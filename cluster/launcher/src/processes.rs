@@ -149,6 +149,15 @@ impl Processes {
         pages::admin(&socket, path, body).map(|_| ())
     }
 
+    /// What is done to the network of a host its agent has to bear too. One that doesn't run needs nothing.
+    fn admin_of_agent(&self, host: &Host, path: &str, body: &str) -> Result<()> {
+        let socket = self.run_dir(host).join(format!("{}.sock", NodeKind::Agent.binary()));
+        match pages::admin(&socket, path, body) {
+            Err(e) if e.downcast_ref::<std::io::Error>().is_none() => Err(e),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// The process group that the host's agent was started with, as long as one of `pids`, which are ours, is in it:
     /// a number alone may be somebody else's by now.
     fn group(&self, host: &Host, pids: &[u32]) -> Option<u32> {
@@ -166,7 +175,7 @@ impl Processes {
         let extra = if stores { settings_of(&self.extra, host.kind) } else { String::new() };
         let layout = Layout { dir: &dir, place: Place::Processes, binaries: &self.binaries, extra: &extra };
         fs::write(dir.join("node.toml"), node_toml(&self.settings, &self.hosts, host, &layout)?)?;
-        fs::write(dir.join("agent.toml"), agent_toml(&self.settings, host, &layout)?)?;
+        fs::write(dir.join("agent.toml"), agent_toml(&self.settings, &self.hosts, host, &layout)?)?;
         Ok(())
     }
 }
@@ -273,17 +282,22 @@ impl Driver for Processes {
 
     fn cut(&self, host: &Host, together: &[&Host]) -> Result<()> {
         let except: Vec<String> = together.iter().map(|h| h.address.to_string()).collect();
-        self.admin(host, "/faults/cut", &serde_json::json!({ "except": except }).to_string())
+        let body = serde_json::json!({ "except": except }).to_string();
+        self.admin_of_agent(host, "/faults/cut", &body)?;
+        self.admin(host, "/faults/cut", &body)
     }
 
     fn isolate(&self, host: &Host, edge: Option<&Host>) -> Result<()> {
         // Clients come from the machine's own address, and so do the edge's connections.
         let mut except = vec![Ipv4Addr::LOCALHOST.to_string(), host.address.to_string()];
         except.extend(edge.map(|edge| edge.address.to_string()));
-        self.admin(host, "/faults/cut", &serde_json::json!({ "except": except }).to_string())
+        let body = serde_json::json!({ "except": except }).to_string();
+        self.admin_of_agent(host, "/faults/cut", &body)?;
+        self.admin(host, "/faults/cut", &body)
     }
 
     fn heal(&self, host: &Host) -> Result<()> {
+        self.admin_of_agent(host, "/faults/heal", "")?;
         self.admin(host, "/faults/heal", "")
     }
 

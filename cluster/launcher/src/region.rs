@@ -77,6 +77,9 @@ pub struct AdminCredentials {
     pub access_key_id: String,
     pub secret_access_key: String,
     pub account_id: String,
+    /// With which its root user signs in at the console, in emergencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_password: Option<String>,
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -119,9 +122,13 @@ pub fn initialise(root: &Path, settings: &Settings, hosts: &[Host]) -> Result<()
         access_key_id: format!("AKIA{}", random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)),
         secret_access_key: random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 40),
         account_id: settings.account.to_string(),
+        root_password: Some(random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 32)),
     };
     let operator = root.join("operator");
     fs::create_dir_all(&operator)?;
+    if let Some(password) = &admin.root_password {
+        write_private(&operator.join("root-password"), format!("{password}\n").as_bytes())?;
+    }
     write_private(&operator.join("credentials"), credentials_file("breakwater", &admin).as_bytes())?;
     for host in hosts.iter().filter(|h| h.kind == NodeKind::Control) {
         let dir = identity_dir(root, &host.name);
@@ -280,7 +287,7 @@ impl Region {
     }
 
     /// Asks whichever control node answers first, by its admin socket.
-    fn ask_control(&self, path: &str, body: &str) -> Result<serde_json::Value> {
+    pub(crate) fn ask_control(&self, path: &str, body: &str) -> Result<serde_json::Value> {
         let mut last = anyhow::anyhow!("there is no control node");
         for host in self.hosts.iter().filter(|h| h.kind == NodeKind::Control) {
             let socket = host.dir(&self.root).join("run").join(format!("{}.sock", host.kind.binary()));
@@ -300,11 +307,27 @@ impl Region {
         let admin: AdminCredentials = serde_json::from_value(answer)?;
         let path = self.root.join(format!("operator/credentials-{account}"));
         write_private(&path, credentials_file(name, &admin).as_bytes())?;
+        if let Some(password) = &admin.root_password {
+            let path = self.root.join(format!("operator/root-password-{account}"));
+            write_private(&path, format!("{password}\n").as_bytes())?;
+        }
         self.write_profile_of(name, &admin)
     }
 
     pub fn accounts(&self) -> Result<Vec<String>> {
         Ok(serde_json::from_value(self.ask_control("/accounts/list", "")?["accounts"].take())?)
+    }
+
+    /// The instance profile that a host has from now on; only told where `profile` is none and nothing is taken away.
+    pub fn host_profile(
+        &self,
+        host: &str,
+        account: &AccountId,
+        profile: Option<&str>,
+        none: bool,
+    ) -> Result<serde_json::Value> {
+        let asked = serde_json::json!({"host": host, "account": account, "profile": profile, "none": none});
+        self.ask_control("/hosts/profile", &asked.to_string())
     }
 
     /// The CA's certificate, with which clients check the front doors when they speak HTTPS.
@@ -340,7 +363,7 @@ pub fn initialise_for_containers(root: &Path, settings: &Settings, host_dir: &Pa
         }
         let layout = crate::hosts::Layout { dir: host_dir, place: Place::Containers, binaries, extra: "" };
         fs::write(dir.join("node.toml"), crate::hosts::node_toml(settings, &hosts, host, &layout)?)?;
-        fs::write(dir.join("agent.toml"), crate::hosts::agent_toml(settings, host, &layout)?)?;
+        fs::write(dir.join("agent.toml"), crate::hosts::agent_toml(settings, &hosts, host, &layout)?)?;
     }
     write_private(&root.join("region.json"), &serde_json::to_vec_pretty(settings)?)
 }

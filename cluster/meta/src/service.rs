@@ -215,16 +215,18 @@ async fn end_leases(service: std::sync::Weak<MetaService>) {
     }
 }
 
-/// Under these any node may read, and only control nodes write: who may do what.
-const CONTROL_WRITES: &[u8] = b"iam/";
+/// Under these any node may read, and only control nodes write: who may do what, and which trails tell of it.
+const CONTROL_WRITES: &[&[u8]] = &[b"iam/", b"trail"];
 
 /// Whether a call changes keys that only control nodes may change.
 fn changes_control(request: &Request) -> bool {
     let Request::Txn { txn: Txn { success, failure, .. }, .. } = request else { return false };
+    let is_theirs = |key: &[u8]| CONTROL_WRITES.iter().any(|prefix| key.starts_with(prefix));
+    let has_theirs = |start: &[u8], end: &[u8]| CONTROL_WRITES.iter().any(|prefix| overlaps(prefix, start, end));
     success.iter().chain(failure).any(|op| match op {
-        Op::Put { key, .. } => key.starts_with(CONTROL_WRITES),
-        Op::Delete { key } => key.starts_with(CONTROL_WRITES) || key.starts_with(crate::OUTBOX),
-        Op::DeleteRange { start, end } => overlaps(CONTROL_WRITES, start, end) || overlaps(crate::OUTBOX, start, end),
+        Op::Put { key, .. } => is_theirs(key),
+        Op::Delete { key } => is_theirs(key) || key.starts_with(crate::OUTBOX),
+        Op::DeleteRange { start, end } => has_theirs(start, end) || overlaps(crate::OUTBOX, start, end),
         Op::Get { .. } | Op::Range { .. } => false,
     })
 }
@@ -304,6 +306,8 @@ mod tests {
         assert!(changes_control(&txn(Op::Delete { key: b"iam/x".to_vec() })));
         assert!(changes_control(&txn(range(b"a", b"z"))));
         assert!(changes_control(&txn(range(b"iam/x", b"iam/y"))));
+        assert!(changes_control(&txn(Op::put(b"trail/aws/1/x".to_vec(), vec![]))));
+        assert!(changes_control(&txn(Op::Delete { key: b"trail-delivery/x".to_vec() })));
         assert!(!changes_control(&txn(range(b"iam0", b"z"))));
         assert!(!changes_control(&txn(range(b"b", b"iam/"))));
         assert!(!changes_control(&txn(Op::Get { key: b"iam/x".to_vec() })));

@@ -6,6 +6,8 @@
 //!
 //! This crate must not: know TLS, HTTP or who a peer is.
 
+pub mod proxy;
+
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::io;

@@ -27,6 +27,8 @@ pub struct Common {
     pub log: String,
     pub drain_ms: u64,
     pub threads: usize,
+    /// Forwarders that are believed whose connections they bring.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// A node of a bigger machine uses more of it; but a region of many nodes on one laptop isn't to fight for it.
@@ -40,7 +42,11 @@ impl Common {
     pub fn read(source: &mut Source) -> Self {
         let threads = source.or("threads", usual_threads(), "worker threads; as many as cores, between 2 and 8");
         source.check((1..=1_024).contains(&threads), "threads: not between 1 and 1024");
+        let proxies: Vec<String> = source.or("trusted_proxies", vec![], "addresses of forwarders, as the edge's");
+        let parsed: Vec<IpAddr> = proxies.iter().filter_map(|text| text.parse().ok()).collect();
+        source.check(parsed.len() == proxies.len(), "trusted_proxies: one isn't an address");
         Common {
+            trusted_proxies: parsed,
             threads,
             name: source.required("name", "this host's name, as dynamo-node-b1"),
             zone: source.optional("zone", "availability zone, as az-b"),

@@ -203,6 +203,20 @@ impl Condition {
         &self.key
     }
 
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.operands.iter().flat_map(|operand| {
+            let (text, arn) = match operand {
+                Operand::Text(pattern) => (Some(pattern), None),
+                Operand::Arn(pattern) => (None, Some(pattern)),
+                Operand::Number(_) | Operand::Date(_) | Operand::Bool(_) | Operand::Bytes(_) | Operand::Net(..) => {
+                    (None, None)
+                }
+            };
+            let of_text = text.into_iter().flat_map(Pattern::variables);
+            of_text.chain(arn.into_iter().flat_map(ArnPattern::variables))
+        })
+    }
+
     /// One value of the request and one of the policy, before any `Not`.
     fn compare(&self, given: &str, operand: &Operand, context: &Context) -> bool {
         match operand {

@@ -125,6 +125,24 @@ impl Pattern {
         self.parts.iter().any(|part| matches!(part, Part::Variable { .. }))
     }
 
+    /// The keys of its variables that have no default.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Variable { key, default: None } => Some(key.as_str()),
+            Part::Variable { .. } | Part::Signs(_) => None,
+        })
+    }
+
+    /// Of an action: whether any action of the service may fit.
+    pub(crate) fn is_of(&self, service: &str) -> bool {
+        let pieces = self.split(2);
+        match pieces.as_slice() {
+            [vendor, _] => vendor.matches(service, &Context::default()),
+            // `*` alone.
+            _ => self.matches(service, &Context::default()),
+        }
+    }
+
     pub(crate) fn anything() -> Pattern {
         Pattern { parts: vec![Part::Signs(vec![Sign::Many])], folded: false }
     }
@@ -241,6 +259,14 @@ impl ArnPattern {
             ArnPattern::Everything => false,
             ArnPattern::Segments(segments) => segments.iter().any(Pattern::has_variables),
         }
+    }
+
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        let segments = match self {
+            ArnPattern::Everything => &[][..],
+            ArnPattern::Segments(segments) => segments,
+        };
+        segments.iter().flat_map(Pattern::variables)
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {

@@ -1,4 +1,5 @@
-//! Where a node keeps what must last: ordered key-value stores, the Raft log, and their encryption at rest.
+//! Where a node keeps what must last: ordered key-value stores, the Raft log, files that are written once, and their
+//! encryption at rest.
 //!
 //! This crate must not: know Raft's rules, a network, an async runtime, or what the bytes mean.
 //!
@@ -14,6 +15,7 @@
 
 pub mod disk;
 mod error;
+mod files;
 mod kv;
 mod log;
 mod seal;
@@ -22,6 +24,7 @@ mod testing;
 
 pub use disk::{Disk, OsDisk};
 pub use error::StorageError;
+pub use files::SealedFiles;
 pub use kv::{
     Batch, BatchOp, Direction, Engine, EngineKind, KEY_BYTES_MAX, KeyRange, KeyValue, MemoryEngine, MemoryFaults, Scan,
     SnapshotView, Store, StoreOptions,

@@ -3,7 +3,8 @@
 mod support;
 
 use breakwater_storage::{
-    Batch, Direction, EngineKind, KeyRange, LogEntry, LogOptions, LogStore, StorageError, Store, StoreOptions,
+    Batch, Direction, EngineKind, KeyRange, LogEntry, LogOptions, LogStore, OsDisk, SealedFiles, StorageError, Store,
+    StoreOptions,
 };
 use breakwater_types::{GroupId, faults};
 use bytes::Bytes;
@@ -60,9 +61,31 @@ fn the_store_stops(kind: EngineKind) {
     }
 }
 
+/// A file that fails is as it was, or as it was to be; only a directory that may not be durable stops all writing.
+fn a_file_is_there_or_not() {
+    for point in ["files.before_write", "files.before_sync", "files.before_rename", "files.after_rename"] {
+        let dir = TempDir::new();
+        let provider = support::provider(&dir);
+        let open = || SealedFiles::open(&dir.path().join("files"), Arc::new(OsDisk), &*provider).unwrap();
+        let files = open();
+        files.write("a", b"1").unwrap();
+        faults::arm(&format!("seed=1;{point}=error@1")).unwrap();
+        assert!(files.write("a", b"2").is_err(), "{point}");
+        faults::arm("").unwrap();
+        let stopped = matches!(files.write("b", b""), Err(StorageError::Stopped { .. }));
+        assert_eq!(stopped, point == "files.after_rename", "{point}");
+        drop(files);
+        let files = open();
+        let found = files.read("a").unwrap().unwrap();
+        assert_eq!(found, if stopped { "2" } else { "1" }, "{point}");
+        assert_eq!(files.list().unwrap().len(), if stopped { 1 } else { 2 });
+    }
+}
+
 #[test]
 fn what_fails_at_a_fault_point_stops_the_store() {
     the_log_stops();
     the_store_stops(EngineKind::Fjall);
     the_store_stops(EngineKind::Sled);
+    a_file_is_there_or_not();
 }

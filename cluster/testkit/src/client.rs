@@ -1,4 +1,5 @@
-//! A small DynamoDB client for load and for histories: one kept-alive connection, requests signed by SigV4.
+//! A small client of DynamoDB, and of services that take forms, for load and for histories: one kept-alive connection,
+//! requests signed by SigV4.
 //!
 //! The official clients are tested elsewhere; this one exists because they would cost more than what is measured.
 
@@ -33,35 +34,40 @@ fn hmac(key: &[u8], data: &[u8]) -> [u8; 32] {
 /// Signs requests of one service, keeping the day's key.
 pub struct Signer {
     key: AccessKey,
+    service: &'static str,
     day: String,
     derived: [u8; 32],
 }
 
 impl Signer {
-    pub fn new(key: AccessKey) -> Self {
-        Signer { key, day: String::new(), derived: [0; 32] }
+    pub fn new(key: AccessKey, service: &'static str) -> Self {
+        Signer { key, service, day: String::new(), derived: [0; 32] }
     }
 
-    /// The `X-Amz-Date` and `Authorization` headers of a POST to `/`.
+    /// The `X-Amz-Date` and `Authorization` headers of a POST to `/`. `target` is empty for forms.
     pub fn sign(&mut self, now: OffsetDateTime, host: &str, target: &str, body: &[u8]) -> (String, String) {
         let day = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
         let date = format!("{day}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
         if self.day != day {
             let key = hmac(format!("AWS4{}", self.key.secret).as_bytes(), day.as_bytes());
             let key = hmac(&key, self.key.region.as_bytes());
-            let key = hmac(&key, b"dynamodb");
+            let key = hmac(&key, self.service.as_bytes());
             self.derived = hmac(&key, b"aws4_request");
             self.day.clone_from(&day);
         }
+        let (line, names) = match target {
+            "" => (String::new(), "host;x-amz-date"),
+            _ => (format!("x-amz-target:{target}\n"), "host;x-amz-date;x-amz-target"),
+        };
         let canonical = format!(
-            "POST\n/\n\nhost:{host}\nx-amz-date:{date}\nx-amz-target:{target}\n\nhost;x-amz-date;x-amz-target\n{}",
+            "POST\n/\n\nhost:{host}\nx-amz-date:{date}\n{line}\n{names}\n{}",
             hex::encode(Sha256::digest(body))
         );
-        let scope = format!("{day}/{}/dynamodb/aws4_request", self.key.region);
+        let scope = format!("{day}/{}/{}/aws4_request", self.key.region, self.service);
         let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
         let signature = hex::encode(hmac(&self.derived, to_sign.as_bytes()));
         let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders=host;x-amz-date;x-amz-target, Signature={signature}",
+            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
             self.key.id
         );
         (date, authorization)
@@ -93,11 +99,16 @@ pub struct Client {
 }
 
 impl Client {
+    /// Of DynamoDB.
     pub fn new(address: SocketAddr, key: AccessKey, timeout: Duration) -> Self {
+        Self::of(address, key, "dynamodb", timeout)
+    }
+
+    pub fn of(address: SocketAddr, key: AccessKey, service: &'static str, timeout: Duration) -> Self {
         Client {
             address,
             host: address.to_string(),
-            signer: Signer::new(key),
+            signer: Signer::new(key, service),
             stream: None,
             timeout,
             buffer: Vec::with_capacity(64 << 10),
@@ -107,10 +118,19 @@ impl Client {
     /// Calls an operation, as `PutItem`.
     pub async fn call(&mut self, operation: &str, body: &[u8]) -> Result<Answer, RequestError> {
         let target = format!("DynamoDB_20120810.{operation}");
-        let (date, authorization) = self.signer.sign(OffsetDateTime::now_utc(), &self.host, &target, body);
+        self.send(&target, &format!("application/x-amz-json-1.0\r\nX-Amz-Target: {target}"), body).await
+    }
+
+    /// Calls an operation of a service that takes forms, as `Action=CreateUser&Version=2010-05-08&UserName=ann`.
+    pub async fn form(&mut self, form: &str) -> Result<Answer, RequestError> {
+        self.send("", "application/x-www-form-urlencoded", form.as_bytes()).await
+    }
+
+    async fn send(&mut self, target: &str, content_type: &str, body: &[u8]) -> Result<Answer, RequestError> {
+        let (date, authorization) = self.signer.sign(OffsetDateTime::now_utc(), &self.host, target, body);
         let mut request = format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-amz-json-1.0\r\nX-Amz-Date: {date}\r\n\
-             X-Amz-Target: {target}\r\nAuthorization: {authorization}\r\nContent-Length: {}\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: {content_type}\r\nX-Amz-Date: {date}\r\n\
+             Authorization: {authorization}\r\nContent-Length: {}\r\n\r\n",
             self.host,
             body.len()
         )

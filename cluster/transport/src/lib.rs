@@ -41,11 +41,27 @@ pub enum Kind {
     Keys = 6,
     /// Audit events on their way to where they are kept.
     Audit = 7,
+    /// Chunks of blobs.
+    Blobs = 8,
+    /// When credentials were last used at a node's front door.
+    Usage = 15,
+    /// What a host's agent hears of its host: its instance profile's credentials.
+    Instance = 12,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] =
-        [Kind::Raft, Kind::Meta, Kind::Item, Kind::Ping, Kind::Snapshot, Kind::Keys, Kind::Audit];
+    pub const ALL: [Kind; 10] = [
+        Kind::Raft,
+        Kind::Meta,
+        Kind::Item,
+        Kind::Ping,
+        Kind::Snapshot,
+        Kind::Keys,
+        Kind::Audit,
+        Kind::Blobs,
+        Kind::Usage,
+        Kind::Instance,
+    ];
 
     pub fn from_wire(n: u32) -> Option<Kind> {
         Self::ALL.into_iter().find(|k| *k as u32 == n)

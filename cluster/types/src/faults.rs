@@ -17,6 +17,10 @@ static PLAN: Mutex<Option<Plan>> = Mutex::new(None);
 
 /// Every point there is, for those who choose some by seed.
 pub const POINTS: &[&str] = &[
+    "files.after_rename",
+    "files.before_rename",
+    "files.before_sync",
+    "files.before_write",
     "kv.after_sync",
     "kv.before_sync",
     "kv.before_write",

@@ -151,7 +151,7 @@ fn is_label(s: &str) -> bool {
 }
 
 name_type!(
-    /// A host's node, as `dynamo-node-b1`; its agent is `agent.dynamo-node-b1` in certificates.
+    /// A host's node, as `dynamo-node-b1`; its agent is `agent-dynamo-node-b1` in certificates.
     NodeName,
     "node name",
     "lower-case letters, digits and hyphens, at most 63",

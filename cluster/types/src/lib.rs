@@ -9,6 +9,7 @@ pub mod clock;
 pub mod faults;
 pub mod formats;
 pub mod ids;
+pub mod instance;
 
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use formats::Formats;

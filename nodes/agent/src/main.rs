@@ -1,23 +1,25 @@
 //! `host-agent`: on every host beside the node. Starts, stops and watches the host's service, reports on the host.
 
 mod host;
+mod metadata;
 mod service;
 
 use breakwater_node::{Common, Pages, Source, run, settings};
+use metadata::Metadata;
 use serde_json::json;
 use service::{Service, ServiceSettings};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-fn read(source: &mut Source) -> (Common, ServiceSettings) {
-    (Common::read(source), ServiceSettings::read(source))
+fn read(source: &mut Source) -> (Common, ServiceSettings, Metadata) {
+    (Common::read(source), ServiceSettings::read(source), Metadata::read(source))
 }
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let (common, service) = match settings("host-agent", read) {
+    let (common, service, metadata) = match settings("host-agent", read) {
         Ok(settings) => settings,
         Err(code) => return code,
     };
@@ -43,6 +45,9 @@ fn main() -> ExitCode {
         pages.serve(common.at(common.metrics_port)).await?;
         pages.serve_admin(&common.run_dir.join("host-agent.sock"))?;
         pages.ready();
+        // So that the other side can tell hosts apart.
+        breakwater_net::set_source(common.address);
+        metadata.start(&common).await;
         service.run(shutdown).await
     })
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use breakwater_aws::{Identity, KeySet, Principal, SecretKey, SecretKeys};
 use breakwater_consensus::Group;
 use breakwater_iam::records as iam;
-use breakwater_meta::{Compare, Entry, MetaClient, Mirror, Op, RangeRequest, Txn, records};
+use breakwater_meta::{Compare, Entry, MetaClient, MetaError, Mirror, Op, RangeRequest, Txn, records};
 use breakwater_transport::{Handler, Inbound, Refusal};
 use breakwater_types::{AccountId, Region, SharedClock};
 use bytes::Bytes;
@@ -37,11 +37,23 @@ struct First {
     access_key_id: String,
     secret_access_key: String,
     account_id: AccountId,
+    /// None in files of before there were passwords.
+    #[serde(default)]
+    root_password: Option<String>,
 }
 
 /// An access key as it is stored.
 pub fn stored(id: &str, secret: &str, account: &AccountId, arn: &str) -> Result<Vec<u8>, String> {
     to_stored(id, secret, account, arn, false)
+}
+
+/// The same key under another ARN of its user.
+pub fn with_arn(stored: &[u8], arn: &str) -> Result<Vec<u8>, String> {
+    let mut key: StoredKey = records::from_stored(stored)?;
+    key.arn = arn.to_owned();
+    let stored = records::to_stored(&key);
+    zeroize::Zeroize::zeroize(&mut key.secret);
+    stored
 }
 
 fn to_stored(id: &str, secret: &str, account: &AccountId, arn: &str, administrator: bool) -> Result<Vec<u8>, String> {
@@ -60,26 +72,33 @@ pub fn account_of(stored: &[u8]) -> Result<AccountId, String> {
 }
 
 /// Puts the administrator and her key into the store at the first start; later it is the account's own affair what
-/// becomes of them.
-pub async fn load_first(dir: &Path, meta: &MetaClient, clock: &SharedClock, deadline: Instant) -> Result<()> {
+/// becomes of them. Gives the root user's password, which is put there when all nodes know of passwords.
+pub async fn load_first(
+    dir: &Path,
+    meta: &MetaClient,
+    clock: &SharedClock,
+    deadline: Instant,
+) -> Result<Option<(AccountId, Zeroizing<String>)>> {
     let path = dir.join("admin-credentials.json");
     let text = match std::fs::read(&path) {
         Ok(text) => Zeroizing::new(text),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e).with_context(|| path.display().to_string()),
     };
     let first: First = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-    make_account(meta, clock, &first.account_id, &first.access_key_id, &first.secret_access_key, deadline).await?;
-    Ok(())
+    let (account, key) = (first.account_id, first.access_key_id);
+    make_account(meta, clock, &account, &key, &first.secret_access_key, None, deadline).await?;
+    Ok(first.root_password.map(|password| (account, Zeroizing::new(password))))
 }
 
-/// Makes an account with an administrator who is not its root. False where there was one already: it stays as it is.
+/// Makes an account with an administrator who is not its root, and with what puts its root's password there. False where there was one already: it stays as it is.
 pub async fn make_account(
     meta: &MetaClient,
     clock: &SharedClock,
     account: &AccountId,
     access_key_id: &str,
     secret: &str,
+    root: Option<Op>,
     deadline: Instant,
 ) -> Result<bool> {
     let arn = iam::arn(account, iam::Kind::User, "/", ADMINISTRATOR);
@@ -90,11 +109,9 @@ pub async fn make_account(
     let user_value = iam::write(&user).map_err(anyhow::Error::msg)?;
     // Once in an account's life: who deleted the administrator, or her key, doesn't get them back by a restart.
     let made = [MADE, account.as_str().as_bytes()].concat();
-    let txn = Txn {
-        compares: vec![Compare::Absent(made.clone())],
-        success: vec![Op::put(key, value), Op::put(user_key, user_value), Op::put(made, Vec::new())],
-        failure: vec![],
-    };
+    let mut success = vec![Op::put(key, value), Op::put(user_key, user_value), Op::put(made.clone(), Vec::new())];
+    success.extend(root);
+    let txn = Txn { compares: vec![Compare::Absent(made)], success, failure: vec![] };
     Ok(meta.txn(txn, deadline).await?.succeeded)
 }
 
@@ -112,6 +129,12 @@ pub async fn accounts(meta: &MetaClient, deadline: Instant) -> Result<Vec<String
 }
 
 const ADMINISTRATOR: &str = "administrator";
+/// Whether there is such an account.
+pub async fn is_account(meta: &MetaClient, account: &AccountId, deadline: Instant) -> Result<bool, MetaError> {
+    let made = [MADE, account.as_str().as_bytes()].concat();
+    Ok(meta.get(&made, deadline).await?.is_some())
+}
+
 /// Accounts that have got their administrator.
 const MADE: &[u8] = b"control/account-made/";
 

@@ -2,16 +2,23 @@
 //! Its whole code: the binary, and the ones that tests build of it, only call [`main`].
 
 mod accounts;
+mod blobs;
 mod cloudtrail;
+mod console;
+#[cfg(test)]
+mod coverage_tests;
 mod credentials;
 mod iam;
+mod instances;
 mod join;
 mod members;
 mod node;
 mod session_keys;
 mod settings;
+mod store;
 mod sts;
 mod tables;
+mod usage;
 
 use breakwater_node::{run, settings as read_settings};
 use settings::Settings;

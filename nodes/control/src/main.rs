@@ -3,6 +3,8 @@
 #[cfg(feature = "previous-format")]
 compile_error!("a node of the previous format is control-node-previous: --bin control-node-previous");
 
+const _: () = assert!(!breakwater_aws::UNCHECKED, "a control node that checks nothing doesn't exist");
+
 use std::process::ExitCode;
 
 #[global_allocator]

@@ -1,19 +1,23 @@
 //! Builds a control node, runs it, and ends it in order.
 
 use crate::accounts;
+use crate::cloudtrail::delivery::{Delivery, Periods};
+use crate::console::Console;
 use crate::credentials::{self, KeysHandler};
+use crate::iam::passwords::root;
 use crate::join::MetaLedger;
 use crate::members;
 use crate::session_keys;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{cloudtrail, iam, sts};
+use crate::{blobs, cloudtrail, console, iam, instances, sts, usage};
 use anyhow::{Context, Result};
-use breakwater_audit::{AuditService, Spool, SpoolMetrics, outbox};
+use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
 use breakwater_aws::{FrontBuilder, SecretKeys, Server};
+use breakwater_blobs::BlobMetrics;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
-use breakwater_iam::{Guard, GuardMetrics};
+use breakwater_iam::{Guard, GuardMetrics, Usages};
 use breakwater_identity::{CertificateMetrics, JoinService, Joining, PeerIdentity, load_ca};
 use breakwater_meta::formats;
 use breakwater_meta::records::{self, NodeRecord};
@@ -114,8 +118,8 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         tokio::spawn(async move { join.serve(join_listener, &certificate, ended).await });
     }
 
-    let audit = AuditService::start(&transport);
     let format = Arc::new(Formats::default());
+    let audit = AuditService::start(&transport, format.clone(), clock.clone());
     let known_formats = Mirror::start(meta.clone(), formats::FORMATS.to_vec());
     formats::follow(known_formats.clone(), format.clone());
     let events = Mirror::start(meta.clone(), outbox::PREFIX.to_vec());
@@ -125,7 +129,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
     let start = async {
         pages.not_ready("waits for a quorum of control nodes");
-        credentials::load_first(&common.identity_dir, &meta, &clock, Instant::now() + START_MAX).await?;
+        let root = credentials::load_first(&common.identity_dir, &meta, &clock, Instant::now() + START_MAX).await?;
         let record = NodeRecord {
             name: common.name.clone(),
             kind: NodeKind::Control,
@@ -145,9 +149,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             let shown = mirror.wait_for(now, Instant::now() + START_MAX).await;
             anyhow::ensure!(shown, "the control store's contents didn't arrive");
         }
-        anyhow::Ok(())
+        let console_keys = console::keys(&meta, Instant::now() + START_MAX).await?;
+        anyhow::Ok((console_keys, root))
     };
-    tokio::select! {
+    let (console_keys, root) = tokio::select! {
         started = start => started?,
         () = shutdown.asked() => return Ok(()),
     };
@@ -174,7 +179,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     };
     transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
 
-    accounts::serve(&pages, &meta, &clock);
+    if let Some((account, password)) = root {
+        tokio::spawn(root::load_first(meta.clone(), clock.clone(), format.clone(), account, password));
+    }
+    accounts::serve(&pages, &meta, &clock, &format);
+    instances::serve(&pages, &meta, &format, &common.region);
     let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
     let front_settings = dynamodb::node::FrontSettings {
         scope: scope.clone(),
@@ -183,7 +192,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         kept: None,
     };
-    let guard = Guard::new(identities.clone(), common.region.as_str());
+    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.identities_stale_ms_max);
+    let usages = Usages::new(guard.clone());
+    transport.register(Kind::Usage, &[NodeKind::Dynamo], Arc::new(usage::UsageHandler(usages.clone())));
+    let uses_every = Duration::from_millis(settings.uses_every_ms);
+    tokio::spawn(usage::keep(usages.clone(), meta.clone(), format.clone(), uses_every));
     let iam = Arc::new(iam::Context {
         meta: meta.clone(),
         mirror: identities.clone(),
@@ -193,18 +206,42 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         issuers: Arc::new(sts::issuers::Issuers::new()),
     });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
+    guard.know_tags({
+        let tables = front.context();
+        move |arn| tables.tags_of(arn)
+    });
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
     tokio::spawn(raise_format(meta_group.clone(), meta.clone()));
     tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
     tokio::spawn(keep_events(audit.clone(), groups.clone(), founders, format.clone(), front.context().nodes.clone()));
     tokio::spawn(audit.clone().empty_outbox(meta.clone(), events));
-    tokio::spawn(audit.clone().tidy(clock.clone()));
+    tokio::spawn(audit.clone().tidy(settings.audit_bytes_max));
     let control = common.control.iter().map(|c| c.name.clone()).collect();
     let spool = {
         let (store, transport, format) = (member.store.clone(), transport.clone(), format.clone());
-        Spool::start(store, transport, control, format)?
+        let wanted = Mirror::start(meta.clone(), trails::PREFIX.to_vec());
+        Spool::start(store, transport, control, format, DataEvents::start(wanted, front.data_calls()))?
     };
-    let trail = Arc::new(cloudtrail::Context { audit, clock: clock.clone() });
+    let hosts = instances::Instances {
+        group: meta_group.clone(),
+        mirror: identities.clone(),
+        keys: keys.clone(),
+        recorder: spool.clone(),
+        region: common.region.clone(),
+        account: common.account.clone(),
+        clock: clock.clone(),
+        lasts_s: i64::from(settings.instance_credentials_s),
+    };
+    transport.register(Kind::Instance, &[NodeKind::Agent], Arc::new(hosts));
+    let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
+    cloudtrail::exports::serve(&pages, &blobs);
+    let console = Console::new(iam.clone(), spool.clone(), common.region.clone(), console_keys);
+    let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
+    let region = common.region.clone();
+    let delivery = Delivery::new(audit.clone(), blobs.clone(), meta.clone(), clock.clone(), region, periods);
+    tokio::spawn(delivery.run());
+    let (audit_metrics, trail_formats) = (AuditMetrics(audit.clone()), format.clone());
+    let trail = cloudtrail::Context { audit, clock: clock.clone(), meta: meta.clone(), formats: trail_formats };
 
     let server = {
         let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
@@ -216,17 +253,22 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             registry.register_collector(Box::new(MirrorMetrics(mirrors)));
             registry.register_collector(Box::new(GuardMetrics(guard.clone())));
             registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
+            registry.register_collector(Box::new(audit_metrics));
+            registry.register_collector(Box::new(BlobMetrics(blobs.clone())));
             let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
+                .usage(usages)
                 .mount(&dynamodb::SERVICE, front.context())
                 .mount(&iam::SERVICE, iam.clone())
                 .mount(&sts::SERVICE, iam)
-                .mount(&cloudtrail::SERVICE, trail)
+                .mount(&cloudtrail::SERVICE, Arc::new(trail))
+                .route(console::PATH, console.route())
                 .build();
             built = Some(door);
         });
         let door = built.context("the front door was not built")?;
-        Server::start(listener, door, Some(certificate.front_server()?))?
+        console.behind(&door);
+        Server::start_behind(common.trusted_proxies, listener, door, Some(certificate.front_server()?))?
     };
     pages.ready();
     tracing::info!(front = %server.local_addr(), "ready");

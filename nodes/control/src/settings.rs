@@ -3,6 +3,9 @@
 use breakwater_identity::{FRONT_NAMES, is_front_name};
 use breakwater_node::{Common, Source};
 use breakwater_storage::EngineKind;
+use std::time::Duration;
+
+const PERIOD_MS_MIN: u64 = 100;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -13,7 +16,34 @@ pub struct Settings {
     pub engine: EngineKind,
     pub partitions_min: u32,
     pub hold_back_unsynced: bool,
+    /// Past it, identities and policies that aren't heard of any more decide nothing.
+    pub identities_stale_ms_max: Option<u64>,
+    /// How often uses of credentials are handed on.
+    pub uses_every_ms: u64,
+    pub instance_credentials_s: u32,
+    /// How often trails get files of events.
+    pub trail_files_every: Duration,
+    /// How often they get digests of those files.
+    pub trail_digests_every: Duration,
+    /// Of audit events; the oldest go first.
+    pub audit_bytes_max: u64,
     pub session_key_period_s: u32,
+}
+
+/// A healthy node hears something every ten seconds, also where nothing changes.
+const STALE_MS_MIN: u64 = 15_000;
+
+fn stale_bound(source: &mut Source) -> Option<u64> {
+    let what = "refuse callers once identities and policies are older, 0 for never; at least 15000";
+    let bound: u64 = source.or("identities_stale_ms_max", 0, what);
+    source.check(bound == 0 || bound >= STALE_MS_MIN, "identities_stale_ms_max: below 15000, where healthy nodes are");
+    (bound > 0).then_some(bound)
+}
+
+fn uses_every_ms(source: &mut Source) -> u64 {
+    let every = source.or("uses_every_ms", 10_000, "how often uses of access keys are handed on, in batches");
+    source.check(every >= 100, "uses_every_ms: below 100");
+    every.max(100)
 }
 
 impl Settings {
@@ -28,7 +58,17 @@ impl Settings {
         let found = EngineKind::ALL.into_iter().find(|e| e.word() == engine);
         source.check(found.is_some(), "engine: neither fjall nor sled");
         source.check(common.control.iter().any(|c| c.name == common.name), "control: doesn't name this node");
+        let lasts_s = source.or("instance_credentials_s", 21_600, "how long the credentials of hosts last, in seconds");
+        source.check((10..=43_200).contains(&lasts_s), "instance_credentials_s: not between 10 and 43200");
+        let files_ms: u64 = source.or("trail_files_every_ms", 300_000, "how often trails get files of events");
+        source.check(files_ms >= PERIOD_MS_MIN, "trail_files_every_ms: too short");
+        let digests_ms: u64 = source.or("trail_digests_every_ms", 3_600_000, "how often trails get digests of files");
+        source.check(digests_ms >= PERIOD_MS_MIN, "trail_digests_every_ms: too short");
         Settings {
+            instance_credentials_s: lasts_s,
+            trail_files_every: Duration::from_millis(files_ms),
+            trail_digests_every: Duration::from_millis(digests_ms),
+            audit_bytes_max: source.or("audit_bytes_max", 8 << 30, "bytes of audit events that are kept at most"),
             front_port,
             front_names,
             join_port,
@@ -39,6 +79,8 @@ impl Settings {
                 false,
                 "tests: what isn't synced dies with the process",
             ),
+            identities_stale_ms_max: stale_bound(source),
+            uses_every_ms: uses_every_ms(source),
             session_key_period_s: source.or(
                 "session_key_period_s",
                 86_400,

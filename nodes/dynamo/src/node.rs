@@ -2,12 +2,13 @@
 
 use crate::keys;
 use crate::settings::Settings;
+use crate::usage;
 use anyhow::{Context, Result};
-use breakwater_audit::{Spool, SpoolMetrics};
+use breakwater_audit::{DataEvents, Spool, SpoolMetrics, trails};
 use breakwater_aws::{DerivedKeys, FrontBuilder, Server};
 use breakwater_consensus::{FirstId, GroupMetrics, Groups, Member};
 use breakwater_dynamodb::node::{Front, FrontSettings, Replicas};
-use breakwater_iam::{Guard, GuardMetrics};
+use breakwater_iam::{Guard, GuardMetrics, Usages};
 use breakwater_identity::{CertificateMetrics, Joining, PeerIdentity};
 use breakwater_meta::formats::{self, FormatError};
 use breakwater_meta::records::{self, NodeRecord};
@@ -31,6 +32,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let pages = Pages::new(json!({"name": settings.common.name, "kind": "dynamo", "zone": settings.common.zone}));
     if let Some(how) = breakwater_dynamodb::BROKEN.or(breakwater_storage::BROKEN) {
         tracing::error!(how, "this node is broken on purpose: it loses data or answers wrongly");
+    }
+    if breakwater_aws::UNCHECKED {
+        tracing::error!("this node is for a benchmark only: it checks neither signatures nor policies");
     }
     let common = &settings.common;
     breakwater_net::set_source(common.address);
@@ -125,7 +129,12 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let identities =
         Mirror::start_kept(meta.clone(), breakwater_iam::records::PREFIX.to_vec(), member.store.clone(), clock.clone());
     identities.filled(Instant::now() + START_MAX).await;
-    let guard = Guard::new(identities.clone(), common.region.as_str());
+    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.identities_stale_ms_max);
+    guard.know_tags({
+        let tables = front.context();
+        move |arn| tables.tags_of(arn)
+    });
+    let usages = Usages::new(guard.clone());
     let record = NodeRecord {
         name: common.name.clone(),
         kind: NodeKind::Dynamo,
@@ -137,7 +146,10 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let formats = follow_formats(&common.name, &meta, &member.store, &clock).await?;
     register(record, context.nodes.clone(), meta.clone()).await?;
     let (tables, nodes) = (context.tables.clone(), context.nodes.clone());
+    let meta_of_trails = meta.clone();
     let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone(), formats.clone());
+    let uses_every = Duration::from_millis(settings.uses_every_ms);
+    tokio::spawn(usage::tell(usages.clone(), transport.clone(), control.clone(), formats.clone(), uses_every));
     let (active, spooling) = (formats.clone(), formats);
     context.router.serve_locally(replicas.clone());
     pages.set_status(move || {
@@ -152,25 +164,29 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     while !keys_of_today(&keys, &clock) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let spool = Spool::start(member.store.clone(), transport.clone(), control, spooling)?;
+    let trails = Mirror::start_kept(meta_of_trails, trails::PREFIX.to_vec(), member.store.clone(), clock.clone());
+    let data_events = DataEvents::start(trails.clone(), front.data_calls());
+    let spool = Spool::start(member.store.clone(), transport.clone(), control, spooling, data_events)?;
     let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
     let ready = pages.clone();
     let mut built = None;
     pages.register(|registry| {
         let mut mirrors = front.context().mirrors();
         mirrors.push(("iam", identities));
+        mirrors.push(("trails", trails));
         registry.register_collector(Box::new(MirrorMetrics(mirrors)));
         registry.register_collector(Box::new(GuardMetrics(guard.clone())));
         registry.register_collector(Box::new(SpoolMetrics(spool.clone())));
         built = Some(
             FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
+                .usage(usages)
                 .mount(&breakwater_dynamodb::SERVICE, front.context())
                 .build(),
         );
     });
     let door = built.context("the front door was not built")?;
-    let server = Server::start(listener, door, Some(certificate.front_server()?))?;
+    let server = Server::start_behind(common.trusted_proxies, listener, door, Some(certificate.front_server()?))?;
     pages.ready();
     Ok(Running { groups, server, stop })
 }

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ const EVERY: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_millis(400);
 /// A front door is dead after so many questions without an answer.
 const MISSES: u32 = 2;
+const HEAD_BYTES_MAX: usize = 2_048;
 const QUESTION: &[u8] = b"GET /_breakwater/health HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n";
 
 pub struct Backend {
@@ -24,11 +25,16 @@ pub struct Backend {
     /// When it dies, the connections that were forwarded to it are cut.
     alive: watch::Sender<bool>,
     pub open: AtomicUsize,
+    /// It takes from this edge whose connections are; a build of before doesn't, and would read HTTP in it.
+    reads_proxy_header: AtomicBool,
 }
 
 impl Backend {
     pub fn alive(&self) -> watch::Receiver<bool> {
         self.alive.subscribe()
+    }
+    pub fn reads_proxy_header(&self) -> bool {
+        self.reads_proxy_header.load(Ordering::Relaxed)
     }
     pub fn takes_connections(&self) -> bool {
         *self.open_door.borrow()
@@ -45,12 +51,30 @@ pub struct Backends {
     turn: Mutex<usize>,
 }
 
-async fn healthy(address: SocketAddr) -> std::io::Result<bool> {
+/// What a front door says of itself.
+struct Health {
+    ready: bool,
+    reads_proxy_header: bool,
+}
+
+async fn ask(address: SocketAddr) -> std::io::Result<Health> {
     let mut stream = breakwater_net::connect(address).await?;
     stream.write_all(QUESTION).await?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await?;
-    Ok(&answer[9..] == b"200")
+    let mut answer = Vec::with_capacity(HEAD_BYTES_MAX);
+    let mut rest = stream.take(HEAD_BYTES_MAX as u64);
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") && rest.read_buf(&mut answer).await? > 0 {}
+    Health::read(&answer).ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+}
+
+impl Health {
+    /// From an answer's head.
+    fn read(answer: &[u8]) -> Option<Health> {
+        let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
+        let mut lines = text.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?;
+        let accepted = format!("{}: 2", breakwater_net::proxy::ACCEPTED);
+        Some(Health { ready: status == "200", reads_proxy_header: lines.any(|line| line == accepted) })
+    }
 }
 
 async fn watch_one(backend: Arc<Backend>) {
@@ -58,10 +82,12 @@ async fn watch_one(backend: Arc<Backend>) {
     // It said that it isn't ready: then it closes its door in order, and answers what it has.
     let mut stopping = false;
     loop {
-        let answer = tokio::time::timeout(PATIENCE, healthy(backend.address)).await;
+        let answer = tokio::time::timeout(PATIENCE, ask(backend.address)).await;
         match answer {
-            Ok(Ok(ready)) => {
+            Ok(Ok(Health { ready, reads_proxy_header })) => {
                 missed = 0;
+                // Before its door is opened.
+                backend.reads_proxy_header.store(reads_proxy_header, Ordering::Relaxed);
                 stopping = !ready;
                 // One that says that it isn't ready may be stopping in order: it finishes what it has.
                 backend.open_door.send_replace(ready);
@@ -97,6 +123,7 @@ impl Backends {
                     open_door: watch::Sender::new(false),
                     alive: watch::Sender::new(false),
                     open: AtomicUsize::new(0),
+                    reads_proxy_header: AtomicBool::new(false),
                 })
             })
             .collect();
@@ -133,5 +160,20 @@ impl Backends {
                        "open": b.open.load(Ordering::Relaxed)})
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_front_door_says_whether_it_is_ready_and_reads_headers() {
+        let read = |text: &str| Health::read(text.as_bytes()).map(|h| (h.ready, h.reads_proxy_header));
+        let head = format!("HTTP/1.1 200 OK\r\n{}: 2\r\n\r\n", breakwater_net::proxy::ACCEPTED);
+        assert_eq!(read(&head), Some((true, true)));
+        assert_eq!(read("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), Some((true, false)));
+        assert_eq!(read("HTTP/1.1 503 Service Unavailable\r\n\r\n"), Some((false, false)));
+        assert_eq!(read(""), None);
     }
 }

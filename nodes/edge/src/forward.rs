@@ -5,6 +5,7 @@ use breakwater_net::{Listener, Stream};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Forwarder {
     pub backends: Arc<Backends>,
     pub metrics: Metrics,
     pub open_max: usize,
+    /// Where clients find it.
+    pub address: SocketAddr,
     /// Turns true once, when this node stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -76,10 +79,10 @@ impl Forwarder {
                 // At the bound further clients wait in the kernel's queue.
                 let Ok(permit) = room.clone().acquire_owned().await else { return };
                 match listener.accept().await {
-                    Ok((client, _)) => {
+                    Ok((client, source)) => {
                         let this = self.clone();
                         tokio::spawn(async move {
-                            this.forward(client).await;
+                            this.forward(client, source).await;
                             drop(permit);
                         });
                     }
@@ -121,11 +124,19 @@ impl Forwarder {
         }
     }
 
-    async fn forward(&self, client: Stream) {
-        let Some((server, open)) = self.connect().await else {
+    async fn forward(&self, client: Stream, source: SocketAddr) {
+        let Some((mut server, open)) = self.connect().await else {
             self.metrics.failed.inc();
             return;
         };
+        if open.0.reads_proxy_header() {
+            let header = breakwater_net::proxy::header(source, self.address);
+            if let Err(e) = server.write_all(&header).await {
+                tracing::debug!(error = %e, "a connection ended");
+                self.metrics.failed.inc();
+                return;
+            }
+        }
         self.metrics.forwarded.inc();
         let mut alive = open.0.alive();
         tokio::select! {

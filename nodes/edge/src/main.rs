@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             let behind = Backends::watch(behind);
             backends.push(behind.clone());
             let (metrics, stopping) = (metrics.clone(), stopping.clone());
-            let forwarder = Forwarder { backends: behind, metrics, open_max: ports.connections_max, stopping };
+            let forwarder = Forwarder { backends: behind, metrics, open_max: ports.connections_max, address, stopping };
             forwarding.spawn(Arc::new(forwarder).run(listener));
         }
         pages.set_status({

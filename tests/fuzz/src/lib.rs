@@ -8,6 +8,7 @@ mod access;
 mod expressions;
 mod federation;
 mod log;
+mod proxy;
 mod records;
 mod signatures;
 mod values;
@@ -28,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log", run: log::run },
     Target { name: "number", run: values::number },
     Target { name: "policy", run: access::policy },
+    Target { name: "proxy", run: proxy::run },
     Target { name: "record", run: records::run },
     Target { name: "saml", run: federation::saml },
     Target { name: "signature", run: signatures::run },

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 use breakwater_testkit::client::{AccessKey, Client};
+use breakwater_tests::measure::{access_key, cpu_us};
 use clap::Parser;
 use serde::Serialize;
 use serde_json::json;
@@ -137,16 +138,9 @@ fn summed(latencies: Vec<Vec<u64>>, errors: u64, elapsed: Duration, cpu: BTreeMa
 
 /// CPU microseconds of the processes so far, by kind.
 fn cpu(pids: &[(String, u32)]) -> BTreeMap<String, f64> {
-    // Linux counts in 1/100 s for all that it shows to people.
-    const TICK_US: f64 = 10_000.0;
     let mut by_kind = BTreeMap::new();
     for (kind, pid) in pids {
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        // The name may hold spaces: count from its closing parenthesis.
-        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let ticks: f64 = fields.iter().skip(11).take(2).filter_map(|f| f.parse::<f64>().ok()).sum();
-        *by_kind.entry(kind.clone()).or_insert(0.0) += ticks * TICK_US;
+        *by_kind.entry(kind.clone()).or_insert(0.0) += cpu_us(*pid).unwrap_or(0.0);
     }
     by_kind
 }
@@ -314,22 +308,6 @@ async fn prepare(address: SocketAddr, key: &AccessKey) -> Result<()> {
         task.await??;
     }
     Ok(())
-}
-
-fn access_key(path: &PathBuf, region: &str) -> Result<AccessKey> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let field = |name: &str| {
-        text.lines()
-            .filter_map(|line| line.split_once('='))
-            .find(|(k, _)| k.trim() == name)
-            .map(|(_, v)| v.trim().to_owned())
-            .with_context(|| format!("{} has no {name}", path.display()))
-    };
-    Ok(AccessKey {
-        id: field("aws_access_key_id")?,
-        secret: field("aws_secret_access_key")?,
-        region: region.to_owned(),
-    })
 }
 
 fn median(mut samples: Vec<Sample>) -> Option<Sample> {

@@ -26,4 +26,6 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 pub const SKEW_S_MAX: i64 = 15 * 60;
 
 #[cfg(test)]
+mod clock_tests;
+#[cfg(test)]
 mod oracle_tests;

@@ -59,6 +59,14 @@ pub struct More {
     pub keys: Vec<(String, String)>,
 }
 
+impl Session {
+    /// It was begun at the console, for calls that this process makes for its user: it has no secret, so that nobody can
+    /// sign with it.
+    pub fn is_signed_in(&self) -> bool {
+        self.secret.is_empty()
+    }
+}
+
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")

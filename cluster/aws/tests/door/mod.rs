@@ -55,6 +55,7 @@ macro_rules! operation {
             const ACTION: &'static str = concat!("dynamodb:", stringify!($name));
             const ACCESS: Access = Access::Write;
             const PLANE: Plane = Plane::Data;
+            const RESOURCE_TYPE: &'static str = "table";
             fn resources(_: &Context, call: &Call, input: &Input) -> Vec<Arn> {
                 let name: String = input.text.chars().take(100).collect();
                 vec![Arn::new(&call.scope, "dynamodb", &name)]

@@ -153,6 +153,9 @@ impl Operation for BatchGetItem {
     const ACTION: &'static str = "dynamodb:BatchGetItem";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Data;
+    const RESOURCE_TYPE: &'static str = "table";
+    const CONDITION_KEYS: &'static [&'static str] =
+        &["dynamodb:Attributes", "dynamodb:LeadingKeys", "dynamodb:ReturnConsumedCapacity", "dynamodb:Select"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

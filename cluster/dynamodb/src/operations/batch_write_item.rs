@@ -218,6 +218,9 @@ impl Operation for BatchWriteItem {
     const ACTION: &'static str = "dynamodb:BatchWriteItem";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Data;
+    const RESOURCE_TYPE: &'static str = "table";
+    const CONDITION_KEYS: &'static [&'static str] =
+        &["dynamodb:Attributes", "dynamodb:LeadingKeys", "dynamodb:ReturnConsumedCapacity"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

@@ -3,6 +3,7 @@
 use super::errors::from_meta;
 use super::expressions::Placeholders;
 use super::legacy;
+use super::shapes::Tag;
 use super::validate::{own_table, table_name};
 use super::write::deadline;
 use crate::node::Context;
@@ -144,5 +145,14 @@ pub fn returns(values: Option<&str>, consumed: Option<&str>, keys: &mut Conditio
         if let Some(value) = value {
             keys.set(key, value);
         }
+    }
+}
+
+/// The tags that a request brings.
+pub fn request_tags(tags: Option<&[Tag]>, keys: &mut ConditionKeys) {
+    let Some(tags) = tags.filter(|tags| !tags.is_empty()) else { return };
+    keys.set_many("aws:TagKeys", tags.iter().map(|tag| tag.key.clone()).collect());
+    for tag in tags {
+        keys.set(format!("aws:RequestTag/{}", tag.key), tag.value.as_str());
     }
 }

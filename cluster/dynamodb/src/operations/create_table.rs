@@ -1,5 +1,6 @@
 //! CreateTable.
 
+use super::conditions::request_tags;
 use super::errors::{from_meta, invalid};
 use super::shapes::{Tag, description};
 use super::validate::{Constraints, own_table, table_arn, table_name};
@@ -7,7 +8,7 @@ use crate::node::Context;
 use crate::tables::placement::{Candidate, place};
 use crate::tables::{self, Billing, NEXT_GROUP, TableRecord, TableStatus};
 use breakwater_audit::outbox;
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use breakwater_items::schema::{IndexProjection, KeyAttribute, KeySchema, KeyType, LocalIndex, TableSchema};
 use breakwater_meta::{Compare, Op, Txn};
 use breakwater_types::GroupId;
@@ -270,6 +271,8 @@ impl Operation for CreateTable {
     const ACTION: &'static str = "dynamodb:CreateTable";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "table";
+    const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();
@@ -314,6 +317,15 @@ impl Operation for CreateTable {
         request.refuse_missing()?;
         billing(request.billing_mode.as_deref(), request.provisioned_throughput)?;
         request.schema().map(|_| ())
+    }
+
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        request_tags(request.tags.as_deref(), keys);
+    }
+
+    fn further_actions(request: &Request) -> Vec<&'static str> {
+        let tagged = request.tags.as_ref().is_some_and(|tags| !tags.is_empty());
+        if tagged { vec!["dynamodb:TagResource"] } else { Vec::new() }
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -30,6 +30,7 @@ impl Operation for DeleteTable {
     const ACTION: &'static str = "dynamodb:DeleteTable";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "table";
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

@@ -19,6 +19,7 @@ impl Operation for DescribeLimits {
     const ACTION: &'static str = "dynamodb:DescribeLimits";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
         vec![Arn::any()]

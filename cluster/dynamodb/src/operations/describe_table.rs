@@ -27,6 +27,7 @@ impl Operation for DescribeTable {
     const ACTION: &'static str = "dynamodb:DescribeTable";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "table";
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

@@ -27,6 +27,7 @@ impl Operation for ListTables {
     const ACTION: &'static str = "dynamodb:ListTables";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

@@ -28,6 +28,7 @@ impl Operation for ListTagsOfResource {
     const ACTION: &'static str = "dynamodb:ListTagsOfResource";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "table";
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

@@ -57,6 +57,9 @@ impl Operation for Scan {
     const ACTION: &'static str = "dynamodb:Scan";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Data;
+    const RESOURCE_TYPE: &'static str = "table, index";
+    const CONDITION_KEYS: &'static [&'static str] =
+        &["dynamodb:Attributes", "dynamodb:FullTableScan", "dynamodb:ReturnConsumedCapacity", "dynamodb:Select"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

@@ -1,10 +1,11 @@
 //! TagResource.
 
+use super::conditions::request_tags;
 use super::errors::invalid;
 use super::shapes::Tag;
 use super::validate::Constraints;
 use crate::node::Context;
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ impl Operation for TagResource {
     const ACTION: &'static str = "dynamodb:TagResource";
     const ACCESS: Access = Access::Tagging;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "table";
+    const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();
@@ -52,6 +55,10 @@ impl Operation for TagResource {
             }
         }
         constraints.finish()
+    }
+
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        request_tags(request.tags.as_deref(), keys);
     }
 
     fn resources(_ctx: &Context, _call: &Call, request: &Request) -> Vec<Arn> {

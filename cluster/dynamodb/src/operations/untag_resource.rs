@@ -3,7 +3,7 @@
 use super::errors::invalid;
 use super::validate::Constraints;
 use crate::node::Context;
-use breakwater_aws::{Access, Arn, AwsError, Call, Operation, Plane};
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ impl Operation for UntagResource {
     const ACTION: &'static str = "dynamodb:UntagResource";
     const ACCESS: Access = Access::Tagging;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "table";
+    const CONDITION_KEYS: &'static [&'static str] = &["aws:TagKeys"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();
@@ -35,6 +37,12 @@ impl Operation for UntagResource {
             constraints.null("tagKeys");
         }
         constraints.finish()
+    }
+
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        if let Some(tag_keys) = &request.tag_keys {
+            keys.set_many("aws:TagKeys", tag_keys.clone());
+        }
     }
 
     fn resources(_ctx: &Context, _call: &Call, request: &Request) -> Vec<Arn> {

@@ -46,6 +46,9 @@ impl Operation for UpdateItem {
     const ACTION: &'static str = "dynamodb:UpdateItem";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Data;
+    const RESOURCE_TYPE: &'static str = "table";
+    const CONDITION_KEYS: &'static [&'static str] =
+        &["dynamodb:Attributes", "dynamodb:LeadingKeys", "dynamodb:ReturnConsumedCapacity", "dynamodb:ReturnValues"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

@@ -46,6 +46,7 @@ impl Operation for UpdateTable {
     const ACTION: &'static str = "dynamodb:UpdateTable";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "table";
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

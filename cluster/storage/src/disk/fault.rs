@@ -229,6 +229,12 @@ impl Disk for FaultDisk {
         state.durable_names = state.names.clone();
         Ok(())
     }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let file = state.names.remove(from).ok_or_else(|| missing(from))?;
+        state.names.insert(to.to_owned(), file);
+        Ok(())
+    }
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.0.lock().names.remove(path).map(drop).ok_or_else(|| missing(path))
     }

@@ -41,6 +41,9 @@ impl Disk for HeldBackDisk {
     fn replace(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
         OsDisk.replace(temporary, path, bytes)
     }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsDisk.rename(from, to)
+    }
     fn remove(&self, path: &Path) -> io::Result<()> {
         OsDisk.remove(path)
     }

@@ -27,6 +27,8 @@ pub trait Disk: Send + Sync + 'static {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// `path` has these bytes or its old ones, also after a crash; durable on return.
     fn replace(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Durable after `sync_dir`: `to` is then what `from` was, also where there was one before.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Held until the guard is dropped; refused while another holds it.

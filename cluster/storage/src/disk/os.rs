@@ -86,6 +86,9 @@ impl Disk for OsDisk {
         std::fs::rename(temporary, path)?;
         path.parent().map_or(Ok(()), |dir| self.sync_dir(dir))
     }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }

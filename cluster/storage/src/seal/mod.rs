@@ -4,7 +4,9 @@
 mod header;
 mod key;
 mod provider;
+mod sealer;
 
 pub(crate) use header::StoreHeader;
 pub(crate) use key::{DataKey, SealKey, TAG_BYTES};
 pub use provider::{DevKeyFile, KeyError, KeyProvider, WrappedKey};
+pub(crate) use sealer::{SEAL_BYTES, Sealer};

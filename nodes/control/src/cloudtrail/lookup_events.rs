@@ -108,6 +108,7 @@ impl Operation for LookupEvents {
     const ACTION: &'static str = "cloudtrail:LookupEvents";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
         vec![Arn::any()]
@@ -140,12 +141,14 @@ impl Operation for LookupEvents {
             Some(token) => Some(place(question, token).ok_or_else(errors::next_token)?),
             None => None,
         };
-        let group = ctx.audit.group().cloned();
-        let group = group.ok_or_else(|| AwsError::unavailable("the region's nodes don't all know of events yet"))?;
+        if ctx.audit.group().is_none() {
+            return Err(AwsError::unavailable("the region's nodes don't all know of events yet"));
+        }
         let account = call.principal.account.clone();
         let max = usize::try_from(max).unwrap_or(1);
         let lookup = Lookup { account, from_ms, to_ms, attribute, after, max };
-        let page = tokio::task::spawn_blocking(move || lookup.run(&group)).await;
+        let audit = ctx.audit.clone();
+        let page = tokio::task::spawn_blocking(move || audit.look_up(&lookup)).await;
         let page = page.map_err(AwsError::internal)?.map_err(AwsError::internal)?;
         let mut answer = json!({
             "Events": page.events.iter().map(|(event, record)| shape(event, record)).collect::<Vec<_>>(),

@@ -1,17 +1,21 @@
-//! CloudTrail: what management calls have left behind.
+//! CloudTrail: what calls have left behind, to be looked up, and delivered as files to where trails want them.
 
+mod check;
+mod context;
+pub mod delivery;
 mod errors;
+pub mod exports;
 mod lookup_events;
+mod prelude;
+mod selectors;
+mod shapes;
+mod tags;
+mod trails;
 
-use breakwater_audit::AuditService;
+pub use context::Context;
+
 use breakwater_aws::{OperationEntry, Protocol, Service, entry};
-use breakwater_types::SharedClock;
-use std::sync::Arc;
-
-pub struct Context {
-    pub audit: Arc<AuditService>,
-    pub clock: SharedClock,
-}
+use context::resource;
 
 pub static SERVICE: Service<Context> = Service {
     name: "cloudtrail",
@@ -23,24 +27,38 @@ pub static SERVICE: Service<Context> = Service {
     missing: MISSING,
 };
 
-static OPERATIONS: &[OperationEntry<Context>] = &[entry::<lookup_events::LookupEvents>()];
+static OPERATIONS: &[OperationEntry<Context>] = &[
+    entry::<lookup_events::LookupEvents>(),
+    entry::<tags::AddTags>(),
+    entry::<tags::ListTags>(),
+    entry::<tags::RemoveTags>(),
+    entry::<selectors::GetEventSelectors>(),
+    entry::<selectors::PutEventSelectors>(),
+    entry::<trails::CreateTrail>(),
+    entry::<trails::DeleteTrail>(),
+    entry::<trails::DescribeTrails>(),
+    entry::<trails::GetInsightSelectors>(),
+    entry::<trails::GetTrail>(),
+    entry::<trails::GetTrailStatus>(),
+    entry::<trails::ListPublicKeys>(),
+    entry::<trails::ListTrails>(),
+    entry::<trails::StartLogging>(),
+    entry::<trails::StopLogging>(),
+    entry::<trails::UpdateTrail>(),
+];
 
 /// What AWS has and we lack. This list may only shrink.
 const MISSING: &[&str] = &[
-    "AddTags",
     "CancelQuery",
     "CreateChannel",
     "CreateDashboard",
     "CreateEventDataStore",
-    "CreateTrail",
     "DeleteChannel",
     "DeleteDashboard",
     "DeleteEventDataStore",
     "DeleteResourcePolicy",
-    "DeleteTrail",
     "DeregisterOrganizationDelegatedAdmin",
     "DescribeQuery",
-    "DescribeTrails",
     "DisableFederation",
     "EnableFederation",
     "GenerateQuery",
@@ -48,13 +66,9 @@ const MISSING: &[&str] = &[
     "GetDashboard",
     "GetEventConfiguration",
     "GetEventDataStore",
-    "GetEventSelectors",
     "GetImport",
-    "GetInsightSelectors",
     "GetQueryResults",
     "GetResourcePolicy",
-    "GetTrail",
-    "GetTrailStatus",
     "ListChannels",
     "ListDashboards",
     "ListEventDataStores",
@@ -62,30 +76,22 @@ const MISSING: &[&str] = &[
     "ListImports",
     "ListInsightsData",
     "ListInsightsMetricData",
-    "ListPublicKeys",
     "ListQueries",
-    "ListTags",
-    "ListTrails",
     "PutEventConfiguration",
-    "PutEventSelectors",
     "PutInsightSelectors",
     "PutResourcePolicy",
     "RegisterOrganizationDelegatedAdmin",
-    "RemoveTags",
     "RestoreEventDataStore",
     "SearchSampleQueries",
     "StartDashboardRefresh",
     "StartEventDataStoreIngestion",
     "StartImport",
-    "StartLogging",
     "StartQuery",
     "StopEventDataStoreIngestion",
     "StopImport",
-    "StopLogging",
     "UpdateChannel",
     "UpdateDashboard",
     "UpdateEventDataStore",
-    "UpdateTrail",
 ];
 
 #[cfg(test)]

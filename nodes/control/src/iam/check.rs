@@ -72,6 +72,38 @@ pub fn path_prefix(value: Option<&str>) -> Result<&str, AwsError> {
     }
 }
 
+/// What a list of policies, or of a policy's entities, is narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyUse {
+    Permissions,
+    Boundary,
+}
+
+pub fn policy_usage(value: Option<&str>) -> Result<Option<PolicyUse>, AwsError> {
+    match value {
+        None => Ok(None),
+        Some("PermissionsPolicy") => Ok(Some(PolicyUse::Permissions)),
+        Some("PermissionsBoundary") => Ok(Some(PolicyUse::Boundary)),
+        Some(other) => {
+            let words = "Member must satisfy enum value set: [PermissionsPolicy, PermissionsBoundary]";
+            Err(constraint(other, "policyUsageFilter", words))
+        }
+    }
+}
+
+/// For lists of requests: an empty one comes as an empty text.
+pub fn list<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    match Option::<serde_json::Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(serde_json::Value::String(text)) if text.is_empty() => Ok(Some(Vec::new())),
+        Some(value) => serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
 pub fn max_items(value: Option<i64>) -> Result<Option<usize>, AwsError> {
     match value {
         None => Ok(None),

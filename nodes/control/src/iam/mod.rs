@@ -5,20 +5,29 @@ mod access_keys;
 mod account;
 mod attach;
 pub(crate) mod check;
+mod credential_report;
 mod entity_policies;
 pub(crate) mod errors;
 mod groups;
 mod instance_profiles;
+mod last_used;
 pub(crate) mod mfa;
 mod oidc_providers;
+pub(crate) mod passwords;
+mod pem;
 mod policies;
 mod prelude;
 pub(crate) mod roles;
 pub(crate) mod saml_providers;
 pub(crate) mod secrets;
+mod server_certificates;
+mod service_linked_roles;
 pub(crate) mod shapes;
+mod simulation;
 pub(crate) mod store;
 mod tagging;
+mod usage;
+mod user_credentials;
 mod users;
 
 pub use shapes::unique_id;
@@ -26,7 +35,6 @@ pub use store::Context;
 
 use breakwater_aws::{Arn, AwsError, Call, ConditionKeys, Identity, OperationEntry, Protocol, Service, entry};
 use breakwater_iam::records::{self, Kind, ManagedPolicy, User};
-use std::collections::HashMap;
 use store::Found;
 
 pub static SERVICE: Service<Context> = Service {
@@ -120,6 +128,14 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<account::DeleteAccountAlias>(),
     entry::<account::GetAccountSummary>(),
     entry::<account::ListAccountAliases>(),
+    entry::<passwords::ChangePassword>(),
+    entry::<passwords::CreateLoginProfile>(),
+    entry::<passwords::DeleteAccountPasswordPolicy>(),
+    entry::<passwords::DeleteLoginProfile>(),
+    entry::<passwords::GetAccountPasswordPolicy>(),
+    entry::<passwords::GetLoginProfile>(),
+    entry::<passwords::UpdateAccountPasswordPolicy>(),
+    entry::<passwords::UpdateLoginProfile>(),
     entry::<roles::UpdateRoleDescription>(),
     entry::<instance_profiles::AddRoleToInstanceProfile>(),
     entry::<instance_profiles::CreateInstanceProfile>(),
@@ -131,6 +147,46 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<tagging::TagResource<tagging::OfInstanceProfile>>(),
     entry::<tagging::UntagResource<tagging::OfInstanceProfile>>(),
     entry::<tagging::ListTags<tagging::OfInstanceProfile>>(),
+    entry::<users::UpdateUser>(),
+    entry::<groups::UpdateGroup>(),
+    entry::<account::GetAccountAuthorizationDetails>(),
+    entry::<simulation::GetContextKeysForCustomPolicy>(),
+    entry::<simulation::GetContextKeysForPrincipalPolicy>(),
+    entry::<simulation::SimulateCustomPolicy>(),
+    entry::<simulation::SimulatePrincipalPolicy>(),
+    entry::<last_used::GetAccessKeyLastUsed>(),
+    entry::<last_used::GenerateServiceLastAccessedDetails>(),
+    entry::<last_used::GetServiceLastAccessedDetails>(),
+    entry::<last_used::GetServiceLastAccessedDetailsWithEntities>(),
+    entry::<last_used::ListPoliciesGrantingServiceAccess>(),
+    entry::<credential_report::GenerateCredentialReport>(),
+    entry::<credential_report::GetCredentialReport>(),
+    entry::<account::SetSecurityTokenServicePreferences>(),
+    entry::<server_certificates::UploadServerCertificate>(),
+    entry::<server_certificates::GetServerCertificate>(),
+    entry::<server_certificates::ListServerCertificates>(),
+    entry::<server_certificates::UpdateServerCertificate>(),
+    entry::<server_certificates::DeleteServerCertificate>(),
+    entry::<tagging::TagResource<tagging::OfServerCertificate>>(),
+    entry::<tagging::UntagResource<tagging::OfServerCertificate>>(),
+    entry::<tagging::ListTags<tagging::OfServerCertificate>>(),
+    entry::<service_linked_roles::CreateServiceLinkedRole>(),
+    entry::<service_linked_roles::DeleteServiceLinkedRole>(),
+    entry::<service_linked_roles::GetServiceLinkedRoleDeletionStatus>(),
+    entry::<user_credentials::UploadSigningCertificate>(),
+    entry::<user_credentials::List<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::Update<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::Delete<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::UploadSshPublicKey>(),
+    entry::<user_credentials::GetSshPublicKey>(),
+    entry::<user_credentials::List<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::Update<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::Delete<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::CreateServiceSpecificCredential>(),
+    entry::<user_credentials::ListServiceSpecificCredentials>(),
+    entry::<user_credentials::ResetServiceSpecificCredential>(),
+    entry::<user_credentials::Update<user_credentials::ServiceSpecificCredential>>(),
+    entry::<user_credentials::Delete<user_credentials::ServiceSpecificCredential>>(),
     entry::<saml_providers::CreateSamlProvider>(),
     entry::<saml_providers::DeleteSamlProvider>(),
     entry::<saml_providers::GetSamlProvider>(),
@@ -155,71 +211,23 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
 const MISSING: &[&str] = &[
     "AcceptDelegationRequest",
     "AssociateDelegationRequest",
-    "ChangePassword",
     "CreateDelegationRequest",
-    "CreateLoginProfile",
-    "CreateServiceLinkedRole",
-    "CreateServiceSpecificCredential",
-    "DeleteAccountPasswordPolicy",
-    "DeleteLoginProfile",
-    "DeleteSSHPublicKey",
-    "DeleteServerCertificate",
-    "DeleteServiceLinkedRole",
-    "DeleteServiceSpecificCredential",
-    "DeleteSigningCertificate",
     "DisableOrganizationsRootCredentialsManagement",
     "DisableOrganizationsRootSessions",
     "DisableOutboundWebIdentityFederation",
     "EnableOrganizationsRootCredentialsManagement",
     "EnableOrganizationsRootSessions",
     "EnableOutboundWebIdentityFederation",
-    "GenerateCredentialReport",
     "GenerateOrganizationsAccessReport",
-    "GenerateServiceLastAccessedDetails",
-    "GetAccessKeyLastUsed",
-    "GetAccountAuthorizationDetails",
-    "GetAccountPasswordPolicy",
-    "GetContextKeysForCustomPolicy",
-    "GetContextKeysForPrincipalPolicy",
-    "GetCredentialReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
-    "GetLoginProfile",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
-    "GetSSHPublicKey",
-    "GetServerCertificate",
-    "GetServiceLastAccessedDetails",
-    "GetServiceLastAccessedDetailsWithEntities",
-    "GetServiceLinkedRoleDeletionStatus",
     "ListDelegationRequests",
     "ListOrganizationsFeatures",
-    "ListPoliciesGrantingServiceAccess",
-    "ListSSHPublicKeys",
-    "ListServerCertificateTags",
-    "ListServerCertificates",
-    "ListServiceSpecificCredentials",
-    "ListSigningCertificates",
     "RejectDelegationRequest",
-    "ResetServiceSpecificCredential",
     "SendDelegationToken",
-    "SetSecurityTokenServicePreferences",
-    "SimulateCustomPolicy",
-    "SimulatePrincipalPolicy",
-    "TagServerCertificate",
-    "UntagServerCertificate",
-    "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
-    "UpdateGroup",
-    "UpdateLoginProfile",
-    "UpdateSSHPublicKey",
-    "UpdateServerCertificate",
-    "UpdateServiceSpecificCredential",
-    "UpdateSigningCertificate",
-    "UpdateUser",
-    "UploadSSHPublicKey",
-    "UploadServerCertificate",
-    "UploadSigningCertificate",
 ];
 
 /// The user that a request names, or the one who calls; none for root.
@@ -263,6 +271,29 @@ impl Context {
         Arn::raw(records::arn(account, kind, &path, &name))
     }
 
+    /// What is renamed, as it is and as it will be: the caller needs leave for both.
+    fn before_and_after(
+        &self,
+        call: &Call,
+        kind: Kind,
+        name: Option<&str>,
+        new_path: Option<&str>,
+        new_name: Option<&str>,
+    ) -> Vec<Arn> {
+        let before = self.arn(call, kind, Some(name.unwrap_or_default()));
+        if new_path.is_none() && new_name.is_none() {
+            return vec![before];
+        }
+        let resource = before.as_str().split_once(':').and_then(|_| before.as_str().splitn(6, ':').nth(5));
+        let (path, old_name) = match resource.and_then(|resource| resource.find('/').map(|at| &resource[at..])) {
+            Some(whole) => whole.split_at(whole.rfind('/').map_or(0, |at| at + 1)),
+            None => ("/", ""),
+        };
+        let account = &call.principal.account;
+        let after = records::arn(account, kind, new_path.unwrap_or(path), new_name.unwrap_or(old_name));
+        vec![before, Arn::raw(after)]
+    }
+
     /// The boundary that a user or role has now, as the policies that delegate administration ask for it.
     fn boundary_key(&self, call: &Call, kind: Kind, name: Option<&str>, keys: &mut ConditionKeys) {
         let entry = name.and_then(|name| self.mirror.get(&records::key(&call.principal.account, kind, name)));
@@ -295,28 +326,6 @@ impl Context {
             records::arn(account, Kind::Policy, &found.record.path, &found.record.name) == arn
         };
         found.filter(is_it).ok_or_else(|| errors::no_such_policy(arn))
-    }
-
-    /// How many have each policy attached, as this node has heard it.
-    fn attachments(&self, call: &Call) -> HashMap<String, usize> {
-        let mut counts = HashMap::new();
-        let mut count = |policies: records::Policies| {
-            for arn in policies.attached {
-                *counts.entry(arn).or_default() += 1;
-            }
-        };
-        for (kind, policies) in [
-            (Kind::User, (|value| records::read::<User>(value).map(|u| u.policies)) as fn(&[u8]) -> Result<_, String>),
-            (Kind::Group, |value| records::read::<records::Group>(value).map(|g| g.policies)),
-            (Kind::Role, |value| records::read::<records::Role>(value).map(|r| r.policies)),
-        ] {
-            for entry in self.mirror.scan_prefix(&records::prefix(&call.principal.account, kind)) {
-                if let Ok(policies) = policies(&entry.value) {
-                    count(policies);
-                }
-            }
-        }
-        counts
     }
 }
 

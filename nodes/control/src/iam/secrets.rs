@@ -58,6 +58,19 @@ pub async fn switch(ctx: &Context, call: &Call, id: &str, to_active: bool) -> Re
     })
 }
 
+/// Gives a key to the same user under another ARN.
+pub async fn of_user(ctx: &Context, call: &Call, id: &str, is_active: bool, arn: &str) -> Result<Change<()>, AwsError> {
+    let key = if is_active { active(id) } else { inactive(id) };
+    let entry = ctx.meta.get(&key, call.deadline).await.map_err(|e| errors::unavailable(&e.to_string()))?;
+    let entry = entry.ok_or_else(|| no_such_key(id))?;
+    let value = credentials::with_arn(&entry.value, arn).map_err(AwsError::internal)?;
+    Ok(Change {
+        compares: vec![Compare::ModRevision(key.clone(), entry.mod_revision)],
+        ops: vec![Op::put(key, value)],
+        answer: (),
+    })
+}
+
 pub fn no_such_key(id: &str) -> AwsError {
     AwsError::new("NoSuchEntity", 404, format!("The Access Key with id {id} cannot be found."))
 }

@@ -1,12 +1,13 @@
 //! How records look in answers.
 
+use super::usage::Usage;
 use breakwater_iam::AwsManaged;
 use breakwater_iam::records::{
     self, AccessKey, Group, InstanceProfile, Kind, ManagedPolicy, PolicyVersion, Role, User,
 };
 use breakwater_types::AccountId;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -122,15 +123,22 @@ pub fn access_key(user: &str, key: &AccessKey) -> Value {
     })
 }
 
-pub fn policy(account: &AccountId, policy: &ManagedPolicy, whole: bool) -> Value {
+/// What each policy is used for, by ARN.
+pub type Usages = HashMap<String, Usage>;
+
+pub fn policy(account: &AccountId, policy: &ManagedPolicy, usages: &Usages, whole: bool) -> Value {
+    let arn = records::arn(account, Kind::Policy, &policy.path, &policy.name);
+    let bounds = usages.get(&arn).map_or(0, |usage| usage.bounds);
+    // The record counts both kinds of use.
+    let attached = usize::try_from(policy.attachments).unwrap_or_default().saturating_sub(bounds);
     let mut shape = json!({
         "PolicyName": policy.name,
         "PolicyId": policy.id,
-        "Arn": records::arn(account, Kind::Policy, &policy.path, &policy.name),
+        "Arn": arn,
         "Path": policy.path,
         "DefaultVersionId": format!("v{}", policy.default),
-        "AttachmentCount": policy.attachments,
-        "PermissionsBoundaryUsageCount": 0,
+        "AttachmentCount": attached,
+        "PermissionsBoundaryUsageCount": bounds,
         "IsAttachable": true,
         "CreateDate": time(policy.created_unix_s),
         "UpdateDate": time(policy.updated_unix_s),
@@ -147,15 +155,16 @@ pub fn policy(account: &AccountId, policy: &ManagedPolicy, whole: bool) -> Value
 /// AWS's own were there before us.
 const AWS_MADE_UNIX_S: i64 = 1_423_161_600;
 
-pub fn aws_policy(policy: &AwsManaged, attached: usize, whole: bool) -> Value {
+pub fn aws_policy(policy: &AwsManaged, usages: &Usages, whole: bool) -> Value {
+    let usage = usages.get(&policy.arn).copied().unwrap_or_default();
     let mut shape = json!({
         "PolicyName": policy.name,
         "PolicyId": format!("ANPA{:A>16.16}", policy.name.to_uppercase().replace(|c: char| !c.is_ascii_uppercase(), "")),
         "Arn": policy.arn,
         "Path": policy.path,
         "DefaultVersionId": "v1",
-        "AttachmentCount": attached,
-        "PermissionsBoundaryUsageCount": 0,
+        "AttachmentCount": usage.attached,
+        "PermissionsBoundaryUsageCount": usage.bounds,
         "IsAttachable": true,
         "CreateDate": time(AWS_MADE_UNIX_S),
         "UpdateDate": time(AWS_MADE_UNIX_S),

@@ -1,14 +1,14 @@
-//! How IAM's operations read and change the control store: read, check, and write if nothing has changed meanwhile.
+//! IAM's part of the control store: its operations read, check, and write if nothing has changed meanwhile.
 
 use super::errors::{self, conflict};
+use crate::store::Store;
+pub use crate::store::{Change, Found, put};
 use crate::sts::issuers::Issuers;
-use breakwater_audit::outbox;
 use breakwater_aws::{AwsError, Call, SecretKeys};
 use breakwater_iam::records::{self, Kind};
-use breakwater_meta::{Compare, MetaClient, MetaError, Mirror, Op, RangeRequest, Txn};
+use breakwater_meta::{MetaClient, Mirror};
 use breakwater_types::formats::Formats;
 use breakwater_types::{AccountId, SharedClock};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
@@ -28,49 +28,8 @@ pub struct Context {
     pub issuers: Arc<Issuers>,
 }
 
-/// Attempts of a change that others keep overtaking.
-const ATTEMPTS: usize = 20;
 /// How long a change waits to be seen by this node's own guard.
 const SEEN: Duration = Duration::from_millis(500);
-const PAGE: usize = 500;
-
-/// A record with the revision at which it was read: 0 where there is none.
-pub struct Found<T> {
-    pub key: Vec<u8>,
-    pub revision: u64,
-    pub record: T,
-}
-
-impl<T: Serialize> Found<T> {
-    /// Holds if nobody has changed it since.
-    pub fn unchanged(&self) -> Compare {
-        Compare::ModRevision(self.key.clone(), self.revision)
-    }
-    pub fn put(&self) -> Result<Op, AwsError> {
-        put(self.key.clone(), &self.record)
-    }
-    pub fn delete(&self) -> Op {
-        Op::Delete { key: self.key.clone() }
-    }
-}
-
-pub fn put<T: Serialize>(key: Vec<u8>, record: &T) -> Result<Op, AwsError> {
-    Ok(Op::put(key, records::write(record).map_err(AwsError::internal)?))
-}
-
-fn failed(e: &MetaError) -> AwsError {
-    match e {
-        MetaError::NotApplied(why) => errors::unavailable(why),
-        MetaError::Unknown(why) | MetaError::Invalid(why) => AwsError::internal(why),
-    }
-}
-
-/// What a change wants written, and what it answers.
-pub struct Change<R> {
-    pub compares: Vec<Compare>,
-    pub ops: Vec<Op>,
-    pub answer: R,
-}
 
 impl Context {
     pub fn now(&self) -> i64 {
@@ -85,12 +44,13 @@ impl Context {
         }
     }
 
+    fn store(&self) -> Store<'_> {
+        Store { meta: &self.meta, conflict }
+    }
+
     /// Linearizable.
     pub async fn find<T: DeserializeOwned>(&self, call: &Call, key: Vec<u8>) -> Result<Option<Found<T>>, AwsError> {
-        let entry = self.meta.get(&key, call.deadline).await.map_err(|e| failed(&e))?;
-        let Some(entry) = entry else { return Ok(None) };
-        let record = records::read(&entry.value).map_err(AwsError::internal)?;
-        Ok(Some(Found { key, revision: entry.mod_revision, record }))
+        self.store().find(call, key).await
     }
 
     pub async fn named<T: DeserializeOwned>(&self, call: &Call, kind: Kind, name: &str) -> Result<Found<T>, AwsError> {
@@ -100,16 +60,16 @@ impl Context {
 
     /// All records under a prefix, in the order of their keys; linearizable page by page.
     pub async fn all<T: DeserializeOwned>(&self, call: &Call, prefix: &[u8]) -> Result<Vec<T>, AwsError> {
-        let mut range = RangeRequest::prefix(prefix, PAGE);
-        let mut all = Vec::new();
-        loop {
-            let page = self.meta.range(range.clone(), call.deadline).await.map_err(|e| failed(&e))?;
-            for entry in &page.entries {
-                all.push(records::read(&entry.value).map_err(AwsError::internal)?);
-            }
-            let (true, Some(last)) = (page.more, page.entries.last()) else { return Ok(all) };
-            range.start = [&last.key[..], &[0]].concat();
-        }
+        self.store().all(call, prefix).await
+    }
+
+    /// The same, each with what its key says after the prefix.
+    pub async fn all_with_names<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        prefix: &[u8],
+    ) -> Result<Vec<(String, T)>, AwsError> {
+        self.store().all_with_names(call, prefix).await
     }
 
     /// Does what `plan` says, planning anew where somebody else was faster. Ends when this node's own guard has seen it.
@@ -124,37 +84,19 @@ impl Context {
     }
 
     /// The same for what no guard looks at. The call's event is committed with it.
-    pub async fn commit<F>(&self, call: &Call, mut plan: impl FnMut() -> F) -> Result<(Value, u64), AwsError>
+    pub async fn commit<F>(&self, call: &Call, plan: impl FnMut() -> F) -> Result<(Value, u64), AwsError>
     where
         F: Future<Output = Result<Change<Value>, AwsError>>,
     {
-        let with_event = || {
-            let planned = plan();
-            async move {
-                let mut change = planned.await?;
-                change.ops.extend(outbox::ops(call, &change.answer)?);
-                Ok(change)
-            }
-        };
-        let done = self.note(call, with_event).await?;
-        outbox::committed(call);
-        Ok(done)
+        self.store().commit(call, plan).await
     }
 
     /// A change that isn't what the call asks for: a code that counts once.
-    pub async fn note<R, F>(&self, call: &Call, mut plan: impl FnMut() -> F) -> Result<(R, u64), AwsError>
+    pub async fn note<R, F>(&self, call: &Call, plan: impl FnMut() -> F) -> Result<(R, u64), AwsError>
     where
         F: Future<Output = Result<Change<R>, AwsError>>,
     {
-        for _ in 0..ATTEMPTS {
-            let change = plan().await?;
-            let txn = Txn { compares: change.compares, success: change.ops, failure: vec![] };
-            let outcome = self.meta.txn(txn, call.deadline).await.map_err(|e| failed(&e))?;
-            if outcome.succeeded {
-                return Ok((change.answer, outcome.revision));
-            }
-        }
-        Err(conflict())
+        self.store().note(call, plan).await
     }
 }
 

@@ -84,6 +84,8 @@ impl Operation for AssumeRole {
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "role";
     const CONDITION_KEYS: &'static [&'static str] = &[
+        "aws:MultiFactorAuthAge",
+        "aws:MultiFactorAuthPresent",
         "aws:RequestTag/${TagKey}",
         "aws:TagKeys",
         "sts:ExternalId",

@@ -77,7 +77,11 @@ fn user_id(ctx: &Context, call: &Call) -> Result<String, AwsError> {
         Identity::Role(name) => of(Kind::Role, name).and_then(|e| read::<Role>(&e.value).ok()).map(|role| role.id),
     };
     // What is made anew under the same name is another one.
+    let renamed = |session: &breakwater_aws::Session| {
+        ctx.mirror.get(&breakwater_iam::records::renamed_key(&principal.account, &session.user_id)).is_some()
+    };
     match (id, &principal.session) {
+        (_, Some(session)) if session.role.is_none() && renamed(session) => Ok(session.user_id.clone()),
         (Some(id), Some(session)) if session.user_id.split(':').next() == Some(&id) => Ok(session.user_id.clone()),
         (Some(id), None) => Ok(id),
         (None, _) | (Some(_), Some(_)) => Err(AwsError::invalid_token()),

@@ -20,6 +20,7 @@ impl Operation for DeleteAccessKey {
     const ACTION: &'static str = "iam:DeleteAccessKey";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, named_or_self(call, request.user_name.as_deref()))]
@@ -36,6 +37,7 @@ impl Operation for DeleteAccessKey {
                 return Err(secrets::no_such_key(id));
             }
             let mut ops = secrets::delete(id).to_vec();
+            ops.push(Op::Delete { key: crate::usage::access_key(&call.principal.account, id) });
             ops.push(user.put()?);
             Ok(Change { compares: vec![user.unchanged()], ops, answer: json!({}) })
         })

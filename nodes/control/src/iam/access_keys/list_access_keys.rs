@@ -21,6 +21,7 @@ impl Operation for ListAccessKeys {
     const ACTION: &'static str = "iam:ListAccessKeys";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, named_or_self(call, request.user_name.as_deref()))]

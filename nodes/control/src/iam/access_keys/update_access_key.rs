@@ -21,6 +21,7 @@ impl Operation for UpdateAccessKey {
     const ACTION: &'static str = "iam:UpdateAccessKey";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, named_or_self(call, request.user_name.as_deref()))]

@@ -18,6 +18,7 @@ impl Operation for DeleteAccountAlias {
     const ACTION: &'static str = "iam:DeleteAccountAlias";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
         vec![Arn::raw("*".to_owned())]

@@ -20,6 +20,7 @@ impl Operation for ListAccountAliases {
     const ACTION: &'static str = "iam:ListAccountAliases";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, _call: &Call, _request: &Request) -> Vec<Arn> {
         vec![Arn::raw("*".to_owned())]

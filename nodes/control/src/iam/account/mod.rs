@@ -2,15 +2,19 @@
 
 mod create_account_alias;
 mod delete_account_alias;
+mod get_account_authorization_details;
 mod get_account_summary;
 mod list_account_aliases;
 mod quotas;
+mod set_security_token_service_preferences;
 
 pub use create_account_alias::CreateAccountAlias;
 pub use delete_account_alias::DeleteAccountAlias;
+pub use get_account_authorization_details::GetAccountAuthorizationDetails;
 pub use get_account_summary::GetAccountSummary;
 pub use list_account_aliases::ListAccountAliases;
 pub(crate) use quotas::room_for;
+pub use set_security_token_service_preferences::SetSecurityTokenServicePreferences;
 
 use super::check;
 use breakwater_aws::AwsError;

@@ -21,6 +21,8 @@ impl<E: Entity> Operation for DeleteInline<E> {
     const ACTION: &'static str = E::OPERATIONS[2].1;
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = E::KIND.word();
+    const CONDITION_KEYS: &'static [&'static str] = if E::BOUNDED { &["iam:PermissionsBoundary"] } else { &[] };
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);
@@ -35,6 +37,7 @@ impl<E: Entity> Operation for DeleteInline<E> {
         let policy = check::name(request.policy_name.as_deref(), "policyName", 128)?;
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
+            E::protect(&found.record)?;
             if E::policies_mut(&mut found.record).inline.remove(policy).is_none() {
                 return Err(entity::no_such_inline::<E>(policy));
             }

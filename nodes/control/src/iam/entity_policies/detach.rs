@@ -21,6 +21,9 @@ impl<E: Entity> Operation for Detach<E> {
     const ACTION: &'static str = E::OPERATIONS[5].1;
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = E::KIND.word();
+    const CONDITION_KEYS: &'static [&'static str] =
+        if E::BOUNDED { &["iam:PermissionsBoundary", "iam:PolicyARN"] } else { &["iam:PolicyARN"] };
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);
@@ -38,6 +41,7 @@ impl<E: Entity> Operation for Detach<E> {
         let arn = check::required(request.policy_arn.as_deref(), "policyArn")?;
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
+            E::protect(&found.record)?;
             if !E::policies_mut(&mut found.record).attached.remove(arn) {
                 return Err(errors::no_such_policy(arn));
             }

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 pub trait Entity: Send + Sync + 'static {
     type Record: Serialize + DeserializeOwned + Send + Sync;
     const KIND: Kind;
+    /// It may have a permissions boundary, which policies that delegate its administration ask for.
+    const BOUNDED: bool = true;
     /// `userName`, as messages spell it.
     const AT: &'static str;
     /// Names and actions, in the order: put, get, delete, list inline; attach, detach, list attached.
@@ -14,6 +16,10 @@ pub trait Entity: Send + Sync + 'static {
     /// The name and the most characters of all its inline policies together.
     const QUOTA: (&'static str, usize);
     const ATTACHED_QUOTA: &'static str;
+    /// Refuses what only a service changes.
+    fn protect(_record: &Self::Record) -> Result<(), AwsError> {
+        Ok(())
+    }
     fn policies(record: &Self::Record) -> &Policies;
     fn policies_mut(record: &mut Self::Record) -> &mut Policies;
     /// The request's own name of it.
@@ -67,6 +73,7 @@ impl Entity for OfUser {
 impl Entity for OfGroup {
     type Record = Group;
     const KIND: Kind = Kind::Group;
+    const BOUNDED: bool = false;
     const AT: &'static str = "groupName";
     const OPERATIONS: [(&'static str, &'static str); 7] = [
         ("PutGroupPolicy", "iam:PutGroupPolicy"),
@@ -108,6 +115,9 @@ impl Entity for OfRole {
     ];
     const QUOTA: (&'static str, usize) = ("RolePolicySize", 10_240);
     const ATTACHED_QUOTA: &'static str = "PoliciesPerRole";
+    fn protect(record: &Role) -> Result<(), AwsError> {
+        crate::iam::service_linked_roles::protect(record)
+    }
     fn policies(record: &Role) -> &Policies {
         &record.policies
     }

@@ -23,6 +23,7 @@ impl<E: Entity> Operation for ListInline<E> {
     const ACTION: &'static str = E::OPERATIONS[3].1;
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = E::KIND.word();
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, E::KIND, E::name(&request.names))]

@@ -19,6 +19,7 @@ impl Operation for CreateGroup {
     const ACTION: &'static str = "iam:CreateGroup";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "group";
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![new_arn(call, Kind::Group, request.path.as_deref(), request.group_name.as_deref())]

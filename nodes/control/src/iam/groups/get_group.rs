@@ -21,6 +21,7 @@ impl Operation for GetGroup {
     const ACTION: &'static str = "iam:GetGroup";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "group";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Group, request.group_name.as_deref())]

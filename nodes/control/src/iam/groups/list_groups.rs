@@ -21,6 +21,7 @@ impl Operation for ListGroups {
     const ACTION: &'static str = "iam:ListGroups";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, call: &Call, _request: &Request) -> Vec<Arn> {
         vec![any_arn(call, "group/")]

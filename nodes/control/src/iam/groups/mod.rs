@@ -7,6 +7,7 @@ mod get_group;
 mod list_groups;
 mod list_groups_for_user;
 mod remove_user_from_group;
+mod update_group;
 
 pub use add_user_to_group::AddUserToGroup;
 pub use create_group::CreateGroup;
@@ -15,3 +16,4 @@ pub use get_group::GetGroup;
 pub use list_groups::ListGroups;
 pub use list_groups_for_user::ListGroupsForUser;
 pub use remove_user_from_group::RemoveUserFromGroup;
+pub use update_group::UpdateGroup;

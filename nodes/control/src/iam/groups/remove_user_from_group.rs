@@ -19,6 +19,7 @@ impl Operation for RemoveUserFromGroup {
     const ACTION: &'static str = "iam:RemoveUserFromGroup";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "group";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Group, request.group_name.as_deref())]

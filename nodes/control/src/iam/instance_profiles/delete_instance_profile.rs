@@ -18,6 +18,7 @@ impl Operation for DeleteInstanceProfile {
     const ACTION: &'static str = "iam:DeleteInstanceProfile";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "instance-profile";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::InstanceProfile, Some(request.instance_profile_name.as_deref().unwrap_or_default()))]

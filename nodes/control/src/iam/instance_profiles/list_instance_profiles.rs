@@ -21,6 +21,7 @@ impl Operation for ListInstanceProfiles {
     const ACTION: &'static str = "iam:ListInstanceProfiles";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "instance-profile";
 
     fn resources(_ctx: &Context, call: &Call, _request: &Request) -> Vec<Arn> {
         vec![any_arn(call, "instance-profile/")]

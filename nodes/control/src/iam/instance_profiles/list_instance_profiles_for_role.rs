@@ -21,6 +21,7 @@ impl Operation for ListInstanceProfilesForRole {
     const ACTION: &'static str = "iam:ListInstanceProfilesForRole";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Role, Some(request.role_name.as_deref().unwrap_or_default()))]

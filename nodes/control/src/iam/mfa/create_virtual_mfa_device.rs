@@ -25,6 +25,8 @@ impl Operation for CreateVirtualMfaDevice {
     const ACTION: &'static str = "iam:CreateVirtualMFADevice";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "mfa";
+    const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());

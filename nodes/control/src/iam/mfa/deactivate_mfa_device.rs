@@ -20,6 +20,7 @@ impl Operation for DeactivateMfaDevice {
     const ACTION: &'static str = "iam:DeactivateMFADevice";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, named_or_self(call, request.user_name.as_deref()))]

@@ -19,6 +19,7 @@ impl Operation for DeleteVirtualMfaDevice {
     const ACTION: &'static str = "iam:DeleteVirtualMFADevice";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "mfa";
 
     fn resources(_ctx: &Context, _call: &Call, request: &Request) -> Vec<Arn> {
         vec![Arn::raw(request.serial_number.clone().unwrap_or_default())]

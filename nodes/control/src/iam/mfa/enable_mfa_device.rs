@@ -27,6 +27,7 @@ impl Operation for EnableMfaDevice {
     const ACTION: &'static str = "iam:EnableMFADevice";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]

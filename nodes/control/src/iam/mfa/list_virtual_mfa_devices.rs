@@ -22,6 +22,7 @@ impl Operation for ListVirtualMfaDevices {
     const ACTION: &'static str = "iam:ListVirtualMFADevices";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "*";
 
     fn resources(_ctx: &Context, call: &Call, _request: &Request) -> Vec<Arn> {
         vec![any_arn(call, "mfa/")]

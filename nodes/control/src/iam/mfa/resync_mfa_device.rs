@@ -24,6 +24,7 @@ impl Operation for ResyncMfaDevice {
     const ACTION: &'static str = "iam:ResyncMFADevice";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, request.user_name.as_deref())]

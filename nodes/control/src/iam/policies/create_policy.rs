@@ -22,6 +22,8 @@ impl Operation for CreatePolicy {
     const ACTION: &'static str = "iam:CreatePolicy";
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "policy";
+    const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());
@@ -64,7 +66,7 @@ impl Operation for CreatePolicy {
                 attachments: 0,
                 tags: tags.clone(),
             };
-            let answer = json!({"Policy": shapes::policy(account, &policy, true)});
+            let answer = json!({"Policy": shapes::policy(account, &policy, &Default::default(), true)});
             Ok(Change { compares: vec![Compare::Absent(key.clone())], ops: vec![put(key, &policy)?], answer })
         })
         .await

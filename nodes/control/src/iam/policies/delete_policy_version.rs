@@ -19,6 +19,7 @@ impl Operation for DeletePolicyVersion {
     const ACTION: &'static str = "iam:DeletePolicyVersion";
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "policy";
 
     fn resources(_ctx: &Context, _call: &Call, request: &Request) -> Vec<Arn> {
         vec![Arn::raw(request.policy_arn.clone().unwrap_or_default())]

@@ -21,6 +21,7 @@ impl Operation for ListPolicyVersions {
     const ACTION: &'static str = "iam:ListPolicyVersions";
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "policy";
 
     fn resources(_ctx: &Context, _call: &Call, request: &Request) -> Vec<Arn> {
         vec![Arn::raw(request.policy_arn.clone().unwrap_or_default())]

@@ -26,6 +26,9 @@ impl Operation for CreateRole {
     const ACTION: &'static str = "iam:CreateRole";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
+    const CONDITION_KEYS: &'static [&'static str] =
+        &["aws:RequestTag/${TagKey}", "aws:TagKeys", "iam:PermissionsBoundary"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());
@@ -41,6 +44,9 @@ impl Operation for CreateRole {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         let path = check::path(request.path.as_deref())?;
+        if path.starts_with(crate::iam::service_linked_roles::PATH) {
+            return Err(errors::invalid_input("Roles under this path are made by CreateServiceLinkedRole."));
+        }
         let trust = check::trust(request.assume_role_policy_document.as_deref(), "assumeRolePolicyDocument")?;
         check::description(request.description.as_deref())?;
         let max_session_s = check::session_s(request.max_session_duration)?;

@@ -2,6 +2,8 @@
 
 use super::trusted;
 use crate::iam::prelude::*;
+use crate::iam::service_linked_roles;
+use crate::usage;
 
 pub struct DeleteRole;
 
@@ -19,6 +21,7 @@ impl Operation for DeleteRole {
     const ACTION: &'static str = "iam:DeleteRole";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
@@ -28,6 +31,7 @@ impl Operation for DeleteRole {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         ctx.change(call, || async {
             let role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            service_linked_roles::protect(&role.record)?;
             let account = &call.principal.account;
             let profiles: Vec<String> = ctx.all(call, &store::role_profile_prefix(account, name)).await?;
             if !profiles.is_empty() {
@@ -46,6 +50,7 @@ impl Operation for DeleteRole {
             }
             attach.compares.push(role.unchanged());
             attach.ops.push(role.delete());
+            attach.ops.extend(usage::forget(account, &role.record.id));
             attach.ops.push(Op::Delete { key: trusted::key(account, name) });
             Ok(attach.into_change(json!({})))
         })

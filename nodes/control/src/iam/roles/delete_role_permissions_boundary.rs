@@ -18,6 +18,8 @@ impl Operation for DeleteRolePermissionsBoundary {
     const ACTION: &'static str = "iam:DeleteRolePermissionsBoundary";
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
+    const CONDITION_KEYS: &'static [&'static str] = &["iam:PermissionsBoundary"];
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, Kind::Role, request.role_name.as_deref(), keys);
@@ -31,6 +33,7 @@ impl Operation for DeleteRolePermissionsBoundary {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            crate::iam::service_linked_roles::protect(&role.record)?;
             let mut attach = Attach::default();
             if let Some(before) = role.record.boundary.take() {
                 attach.count(ctx, call, &before, -1).await?;

@@ -19,6 +19,7 @@ impl Operation for GetRole {
     const ACTION: &'static str = "iam:GetRole";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
@@ -28,6 +29,8 @@ impl Operation for GetRole {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
         role.record.trust = trusted::meant(&ctx.mirror, &call.principal.account, &role.record);
-        Ok(json!({"Role": shapes::role(&call.principal.account, &role.record, true)}))
+        let mut shape = shapes::role(&call.principal.account, &role.record, true);
+        shape["RoleLastUsed"] = ctx.role_last_used(call, &role.record.id).await?;
+        Ok(json!({ "Role": shape }))
     }
 }

@@ -19,6 +19,8 @@ impl Operation for PutRolePermissionsBoundary {
     const ACTION: &'static str = "iam:PutRolePermissionsBoundary";
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
+    const CONDITION_KEYS: &'static [&'static str] = &["iam:PermissionsBoundary"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         if let Some(boundary) = &request.permissions_boundary {
@@ -35,6 +37,7 @@ impl Operation for PutRolePermissionsBoundary {
         let arn = check::required(request.permissions_boundary.as_deref(), "permissionsBoundary")?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            crate::iam::service_linked_roles::protect(&role.record)?;
             let mut attach = Attach::default();
             let before = role.record.boundary.replace(arn.to_owned());
             if before.as_deref() != Some(arn) {

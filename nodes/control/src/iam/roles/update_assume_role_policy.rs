@@ -20,6 +20,7 @@ impl Operation for UpdateAssumeRolePolicy {
     const ACTION: &'static str = "iam:UpdateAssumeRolePolicy";
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
@@ -30,6 +31,7 @@ impl Operation for UpdateAssumeRolePolicy {
         let trust = check::trust(request.policy_document.as_deref(), "policyDocument")?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            crate::iam::service_linked_roles::protect(&role.record)?;
             role.record.trust = trust.to_owned();
             let ids = trusted::resolve(ctx, call, trust).await?;
             let ids = put(trusted::key(&call.principal.account, name), &ids)?;

@@ -21,6 +21,7 @@ impl Operation for UpdateRole {
     const ACTION: &'static str = "iam:UpdateRole";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]
@@ -36,7 +37,9 @@ impl Operation for UpdateRole {
                 role.record.description = Some(description.clone());
             }
             role.record.max_session_s = max_session_s.unwrap_or(role.record.max_session_s);
-            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer: json!({}) })
+            // AWS's answer has a result without members, which clients look for: a null leaves it empty.
+            let answer = json!({"UpdateRoleResponse": null});
+            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer })
         })
         .await
     }

@@ -19,6 +19,7 @@ impl Operation for UpdateRoleDescription {
     const ACTION: &'static str = "iam:UpdateRoleDescription";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::Role, request.role_name.as_deref())]

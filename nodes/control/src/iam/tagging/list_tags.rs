@@ -23,6 +23,7 @@ impl<T: Tagged> Operation for ListTags<T> {
     const ACTION: &'static str = T::OPERATIONS[2].1;
     const ACCESS: Access = Access::List;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = T::RESOURCE_TYPE;
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![T::arn(ctx, call, &request.names)]

@@ -21,6 +21,8 @@ impl<T: Tagged> Operation for TagResource<T> {
     const ACTION: &'static str = T::OPERATIONS[0].1;
     const ACCESS: Access = Access::Tagging;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = T::RESOURCE_TYPE;
+    const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());

@@ -3,6 +3,7 @@
 use crate::iam::oidc_providers;
 use crate::iam::prelude::*;
 use crate::iam::saml_providers;
+use crate::iam::server_certificates::{self, ServerCertificate};
 use crate::iam::store::Found;
 use serde::de::DeserializeOwned;
 
@@ -11,6 +12,8 @@ pub trait Tagged: Send + Sync + 'static {
     type Record: Serialize + DeserializeOwned + Send + Sync;
     /// Names and actions, in the order: tag, untag, list.
     const OPERATIONS: [(&'static str, &'static str); 3];
+    /// As `user`.
+    const RESOURCE_TYPE: &'static str;
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn;
     fn find(
         ctx: &Context,
@@ -29,6 +32,7 @@ pub struct Names {
     policy_arn: Option<String>,
     serial_number: Option<String>,
     instance_profile_name: Option<String>,
+    server_certificate_name: Option<String>,
     #[serde(rename = "OpenIDConnectProviderArn")]
     oidc_provider_arn: Option<String>,
     #[serde(rename = "SAMLProviderArn")]
@@ -40,6 +44,26 @@ pub struct OfRole;
 pub struct OfPolicy;
 pub struct OfMfaDevice;
 pub struct OfInstanceProfile;
+pub struct OfServerCertificate;
+
+impl Tagged for OfServerCertificate {
+    type Record = ServerCertificate;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagServerCertificate", "iam:TagServerCertificate"),
+        ("UntagServerCertificate", "iam:UntagServerCertificate"),
+        ("ListServerCertificateTags", "iam:ListServerCertificateTags"),
+    ];
+    const RESOURCE_TYPE: &'static str = "server-certificate";
+    fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
+        server_certificates::arn_of(ctx, call, names.server_certificate_name.as_deref())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<ServerCertificate>, AwsError> {
+        server_certificates::named(ctx, call, names.server_certificate_name.as_deref()).await
+    }
+    fn tags(record: &mut ServerCertificate) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
 pub struct OfOidcProvider;
 pub struct OfSamlProvider;
 
@@ -47,6 +71,7 @@ impl Tagged for OfUser {
     type Record = User;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagUser", "iam:TagUser"), ("UntagUser", "iam:UntagUser"), ("ListUserTags", "iam:ListUserTags")];
+    const RESOURCE_TYPE: &'static str = "user";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::User, names.user_name.as_deref())
     }
@@ -63,6 +88,7 @@ impl Tagged for OfRole {
     type Record = Role;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagRole", "iam:TagRole"), ("UntagRole", "iam:UntagRole"), ("ListRoleTags", "iam:ListRoleTags")];
+    const RESOURCE_TYPE: &'static str = "role";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::Role, names.role_name.as_deref())
     }
@@ -79,6 +105,7 @@ impl Tagged for OfPolicy {
     type Record = ManagedPolicy;
     const OPERATIONS: [(&'static str, &'static str); 3] =
         [("TagPolicy", "iam:TagPolicy"), ("UntagPolicy", "iam:UntagPolicy"), ("ListPolicyTags", "iam:ListPolicyTags")];
+    const RESOURCE_TYPE: &'static str = "policy";
     fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
         Arn::raw(names.policy_arn.clone().unwrap_or_default())
     }
@@ -97,6 +124,7 @@ impl Tagged for OfMfaDevice {
         ("UntagMFADevice", "iam:UntagMFADevice"),
         ("ListMFADeviceTags", "iam:ListMFADeviceTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "mfa";
     fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
         Arn::raw(names.serial_number.clone().unwrap_or_default())
     }
@@ -115,6 +143,7 @@ impl Tagged for OfInstanceProfile {
         ("UntagInstanceProfile", "iam:UntagInstanceProfile"),
         ("ListInstanceProfileTags", "iam:ListInstanceProfileTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "instance-profile";
     fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
         ctx.arn(call, Kind::InstanceProfile, Some(names.instance_profile_name.as_deref().unwrap_or_default()))
     }
@@ -134,6 +163,7 @@ impl Tagged for OfOidcProvider {
         ("UntagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"),
         ("ListOpenIDConnectProviderTags", "iam:ListOpenIDConnectProviderTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "oidc-provider";
     fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
         Arn::raw(names.oidc_provider_arn.clone().unwrap_or_default())
     }
@@ -152,6 +182,7 @@ impl Tagged for OfSamlProvider {
         ("UntagSAMLProvider", "iam:UntagSAMLProvider"),
         ("ListSAMLProviderTags", "iam:ListSAMLProviderTags"),
     ];
+    const RESOURCE_TYPE: &'static str = "saml-provider";
     fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
         Arn::raw(names.saml_provider_arn.clone().unwrap_or_default())
     }

@@ -21,6 +21,8 @@ impl<T: Tagged> Operation for UntagResource<T> {
     const ACTION: &'static str = T::OPERATIONS[1].1;
     const ACCESS: Access = Access::Tagging;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = T::RESOURCE_TYPE;
+    const CONDITION_KEYS: &'static [&'static str] = &["aws:TagKeys"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         if let Some(tag_keys) = &request.tag_keys {

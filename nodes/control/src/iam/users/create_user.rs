@@ -21,6 +21,9 @@ impl Operation for CreateUser {
     const ACTION: &'static str = "iam:CreateUser";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
+    const CONDITION_KEYS: &'static [&'static str] =
+        &["aws:RequestTag/${TagKey}", "aws:TagKeys", "iam:PermissionsBoundary"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());

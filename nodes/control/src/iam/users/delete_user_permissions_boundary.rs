@@ -18,6 +18,8 @@ impl Operation for DeleteUserPermissionsBoundary {
     const ACTION: &'static str = "iam:DeleteUserPermissionsBoundary";
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
+    const CONDITION_KEYS: &'static [&'static str] = &["iam:PermissionsBoundary"];
 
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, Kind::User, request.user_name.as_deref(), keys);

@@ -1,5 +1,6 @@
 //! GetUser.
 
+use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
 
 pub struct GetUser;
@@ -18,6 +19,7 @@ impl Operation for GetUser {
     const ACTION: &'static str = "iam:GetUser";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::User, named_or_self(call, request.user_name.as_deref()))]
@@ -33,6 +35,11 @@ impl Operation for GetUser {
         };
         let name = check::name(Some(name), "userName", 128)?;
         let user = ctx.named::<User>(call, Kind::User, name).await?;
-        Ok(json!({"User": shapes::user(account, &user.record, true)}))
+        let mut shape = shapes::user(account, &user.record, true);
+        let login = ctx.find::<Login>(call, login::key(account, &user.record.id)).await?;
+        if let Some(used) = login.and_then(|login| login.record.used_unix_s) {
+            shape["PasswordLastUsed"] = shapes::time(used).into();
+        }
+        Ok(json!({"User": shape}))
     }
 }

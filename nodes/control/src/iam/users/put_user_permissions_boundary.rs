@@ -19,6 +19,8 @@ impl Operation for PutUserPermissionsBoundary {
     const ACTION: &'static str = "iam:PutUserPermissionsBoundary";
     const ACCESS: Access = Access::PermissionsManagement;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "user";
+    const CONDITION_KEYS: &'static [&'static str] = &["iam:PermissionsBoundary"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         if let Some(boundary) = &request.permissions_boundary {
