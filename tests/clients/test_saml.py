@@ -128,7 +128,7 @@ def bad_responses(saml):
     yield "wrong audience", signed(audience="https://elsewhere.example"), "InvalidIdentityToken"
     yield "sent to somebody else", signed(recipient="https://elsewhere.example"), "InvalidIdentityToken"
     yield "another issuer", signed(issuer="https://elsewhere.example"), "InvalidIdentityToken"
-    yield "no success", signed(status="urn:oasis:names:tc:SAML:2.0:status:Responder"), "InvalidIdentityToken"
+    yield "no success", signed(status="urn:oasis:names:tc:SAML:2.0:status:Responder"), "IDPRejectedClaim"
     yield "no name", signed(name=None), "InvalidIdentityToken"
     yield "another role", signed(attributes={"Role": f"{saml.role_arn}x,{saml.arn}"}), "AccessDenied"
     yield "another provider", signed(attributes={"Role": f"{saml.role_arn},{saml.arn}x"}), "AccessDenied"

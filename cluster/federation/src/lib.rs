@@ -20,6 +20,9 @@ pub enum Refused {
     Invalid(String),
     #[error("{0}")]
     Expired(String),
+    /// The provider itself says that signing in failed.
+    #[error("{0}")]
+    Rejected(String),
     /// Signed with a key that isn't among the provider's as they are known: it may have a new one.
     #[error("there is no such key")]
     UnknownKey,

@@ -85,8 +85,9 @@ impl Store<'_> {
         loop {
             let page = self.meta.range(range.clone(), call.deadline).await.map_err(|e| failed(&e))?;
             for entry in &page.entries {
-                let name = String::from_utf8_lossy(&entry.key[prefix.len()..]).into_owned();
-                all.push((name, from_stored(&entry.value).map_err(AwsError::internal)?));
+                let name = entry.key.get(prefix.len()..).unwrap_or_default();
+                let record = from_stored(&entry.value).map_err(AwsError::internal)?;
+                all.push((String::from_utf8_lossy(name).into_owned(), record));
             }
             let (true, Some(last)) = (page.more, page.entries.last()) else { return Ok(all) };
             range.start = [&last.key[..], &[0]].concat();

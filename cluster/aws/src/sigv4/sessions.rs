@@ -2,7 +2,7 @@
 //! sealing key knows it without asking anybody.
 //!
 //! Front doors are control nodes and data nodes: whoever takes over one of those can make tokens. What bounds that: the key
-//! is theirs alone, it is sent over mTLS and stored sealed, and sessions end within hours.
+//! is theirs alone, it is sent over mTLS and stored sealed, another one seals every day, and sessions end within hours.
 
 use super::key::{SigningKey, derive_signing_key};
 use crate::call::{Identity, Principal};

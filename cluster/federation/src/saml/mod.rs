@@ -69,7 +69,7 @@ fn signed<'a, 'i>(document: &'a Document<'i>, metadata: &Metadata) -> Result<Nod
     }
     let status = xml::only(xml::only(response, PROTOCOL, "Status")?, PROTOCOL, "StatusCode")?;
     if status.attribute("Value") != Some(SUCCESS) {
-        return Err(invalid("The response doesn't say that signing in succeeded"));
+        return Err(Refused::Rejected("The identity provider reported that authentication failed".to_owned()));
     }
     let assertion = xml::only(response, ASSERTION, "Assertion")?;
     // Another one, wherever it hides, could be taken for the signed one.

@@ -51,6 +51,7 @@ fn invalid_token(message: impl Into<Cow<'static, str>>) -> AwsError {
 fn token_refused(refused: Refused) -> AwsError {
     match refused {
         Refused::Invalid(message) => invalid_token(message),
+        Refused::Rejected(message) => AwsError::new("IDPRejectedClaim", 403, message),
         Refused::Expired(message) => AwsError::new("ExpiredTokenException", 400, message),
         Refused::UnknownKey => invalid_token(
             "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity \
