@@ -121,9 +121,8 @@ async fn accept(listener: TcpListener, requests: Arc<Requests>) {
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_header_size(HEAD_BYTES_MAX);
             let serving = http.serve_connection(TokioIo::new(stream), service);
-            match tokio::time::timeout(CONNECTION, serving).await {
-                Ok(Err(e)) => tracing::debug!(error = %e, "a connection ended"),
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(e)) = tokio::time::timeout(CONNECTION, serving).await {
+                tracing::debug!(error = %e, "a connection ended");
             }
             drop(permit);
         });
