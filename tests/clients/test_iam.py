@@ -301,7 +301,7 @@ def test_a_role_is_assumed_with_an_external_id_and_bounds_its_session(iam, table
     settles(items.get_item, "AccessDeniedException", **key)
     iam.delete_role_policy(RoleName=role, PolicyName="revoke")
     settles(items.get_item, "OK", **key)
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=policy(trust(f"arn:aws:iam::{account}:user/other")))
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=policy(trust(f"arn:aws:iam::{account}:user/administrator")))
     settles(own.assume_role, "AccessDenied", **ask)
     # Who comes back under the role's name is somebody else.
     remove_role(iam, role)
@@ -650,7 +650,7 @@ def test_entities_and_their_errors(iam):
         (iam.attach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/None"}, "NoSuchEntity"),
         (iam.detach_user_policy, {"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "NoSuchEntity"),
         (iam.delete_access_key, {"UserName": user, "AccessKeyId": "AKIA" + "A" * 16}, "NoSuchEntity"),
-        (iam.list_server_certificates, {}, "InvalidAction"),
+        (iam.list_organizations_features, {}, "InvalidAction"),
         (iam.create_role, {"RoleName": "r", "AssumeRolePolicyDocument": policy(allow("sts:AssumeRole", "*"))}, "MalformedPolicyDocument"),
     ]:
         assert outcome(call, **arguments) == code, (call, arguments)
@@ -812,7 +812,7 @@ def test_no_operation_is_reached_without_a_policy_and_each_refusal_leaves_an_eve
                 reached.append((service, operation, got))
     assert not reached
     assert {service: len(operations) for service, operations in denied.items()} == {
-        "dynamodb": 18, "iam": 91, "sts": 1, "cloudtrail": 1}
+        "dynamodb": 18, "iam": 131, "sts": 1, "cloudtrail": 1}
     management = {(s, o) for s, operations in denied.items() for o in operations if not (s == "dynamodb" and o in DATA)}
     management |= {("sts", operation) for operation in OPEN["sts"]}
     pages = session.client("cloudtrail").get_paginator("lookup_events")

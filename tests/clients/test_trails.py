@@ -8,7 +8,10 @@ import gzip
 import io
 import itertools
 import json
+import os
+import pathlib
 import shutil
+import subprocess
 import threading
 import time
 import uuid
@@ -493,3 +496,99 @@ def test_each_event_of_an_acknowledged_call_is_delivered_once_whoever_dies(regio
     since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=30)
     counts, said = validate(trails, trail["TrailARN"], exported(region, trail["S3BucketName"]), since)
     assert counts[0] > 0 and counts[1] == counts[3] == 0, said
+
+
+# -- Terraform
+
+PLUGINS = pathlib.Path(os.environ.get("TERRAFORM_PLUGINS", "/opt/tf-plugins"))
+
+CONFIGURATION = """
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "%(aws_access_key_id)s"
+  secret_key                  = "%(aws_secret_access_key)s"
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  endpoints {
+    cloudtrail = "%(endpoint)s"
+    iam        = "%(endpoint)s"
+    sts        = "%(endpoint)s"
+  }
+}
+resource "aws_cloudtrail" "plain" {
+  name           = "terraform-plain"
+  s3_bucket_name = "terraform-logs"
+}
+resource "aws_cloudtrail" "basic" {
+  name                          = "terraform-basic"
+  s3_bucket_name                = "terraform-logs"
+  s3_key_prefix                 = "%(prefix)s"
+  include_global_service_events = true
+  is_multi_region_trail         = true
+  enable_log_file_validation    = true
+  enable_logging                = %(logging)s
+  tags                          = { team = "%(prefix)s" }
+  event_selector {
+    read_write_type           = "All"
+    include_management_events = true
+    data_resource {
+      type   = "AWS::DynamoDB::Table"
+      values = ["arn:aws:dynamodb:us-east-1:111122223333:table/%(prefix)s"]
+    }
+  }
+}
+resource "aws_cloudtrail" "advanced" {
+  name           = "terraform-advanced"
+  s3_bucket_name = "terraform-logs"
+  advanced_event_selector {
+    name = "writes of items"
+    field_selector {
+      field  = "eventCategory"
+      equals = ["Data"]
+    }
+    field_selector {
+      field  = "resources.type"
+      equals = ["AWS::DynamoDB::Table"]
+    }
+    field_selector {
+      field           = "eventName"
+      not_starts_with = ["Get", "%(prefix)s"]
+    }
+  }
+}
+"""
+
+
+@pytest.mark.skipif(not (shutil.which("terraform") and PLUGINS.exists()), reason="no Terraform with the AWS provider here")
+def test_terraform_makes_changes_and_removes_trails_without_a_difference(region, trails):
+    folder = region.directory / "terraform"
+    folder.mkdir()
+    (folder / "terraformrc").write_text(f'provider_installation {{ filesystem_mirror {{ path = "{PLUGINS}" }} }}')
+    environment = {**os.environ, "TF_CLI_CONFIG_FILE": str(folder / "terraformrc"), "TF_IN_AUTOMATION": "1"}
+    for name in ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE"):
+        environment.pop(name, None)
+
+    def terraform(*words, code=0):
+        done = subprocess.run(
+            ["terraform", *words, "-no-color"], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == code, done.stdout + done.stderr
+
+    where = region.root / region.name / "operator/credentials"
+    keys = dict(line.split(" = ") for line in where.read_text().splitlines() if " = " in line)
+    keys["endpoint"] = f"http://127.0.0.1:{FRONT + region.offset}"
+    for prefix, logging in [("one", "true"), ("two", "false")]:
+        (folder / "main.tf").write_text(CONFIGURATION % {**keys, "prefix": prefix, "logging": logging})
+        terraform("init")
+        terraform("apply", "-auto-approve")
+        # 0: no difference.
+        terraform("plan", "-detailed-exitcode")
+        shown = trails.get_trail(Name="terraform-basic")["Trail"]
+        assert shown["S3KeyPrefix"] == prefix and shown["HasCustomEventSelectors"]
+        assert trails.get_trail_status(Name="terraform-basic")["IsLogging"] is (logging == "true")
+    terraform("destroy", "-auto-approve")
+    assert not [t for t in trails.list_trails()["Trails"] if t["Name"].startswith("terraform-")]

@@ -33,6 +33,7 @@ const RESOURCES_MAX: usize = 20;
 
 /// Members that hold secrets, wherever they stand: they are left out. Compared without case.
 pub const SECRETS: &[&str] = &[
+    "AddPrivateKey",
     "AuthenticationCode1",
     "AuthenticationCode2",
     "Base32StringSeed",
@@ -334,6 +335,9 @@ impl Call {
         if !known.is_empty() {
             set("resources", known.into());
         }
+        if self.principal.session.as_ref().is_some_and(|session| session.is_signed_in()) {
+            set("sessionCredentialFromConsole", "true".into());
+        }
         set("eventType", "AwsApiCall".into());
         set("managementEvent", pending.data.is_none().into());
         set("eventCategory", if pending.data.is_none() { "Management" } else { "Data" }.into());
@@ -395,6 +399,19 @@ impl Call {
                 "userName": role,
             });
         }
+        if let Some((arn, id)) = &session.more.issuer {
+            let user = arn.rsplit('/').next().filter(|_| arn.contains(":user/"));
+            context["sessionIssuer"] = json!({
+                "type": if user.is_some() { "IAMUser" } else { "Root" },
+                "principalId": id,
+                "arn": arn,
+                "accountId": principal.account,
+                "userName": user,
+            });
+        }
+        if let Some(provider) = session.more.provider.as_deref().filter(|arn| arn.contains(":oidc-provider/")) {
+            context["webIdFederationData"] = json!({"federatedProvider": provider, "attributes": {}});
+        }
         if let Some(source) = &session.source_identity {
             context["sourceIdentity"] = source.as_str().into();
         }
@@ -442,6 +459,9 @@ pub fn resource_of(arn: &str) -> Option<(&'static str, &str)> {
         ("iam", "role") => ("AWS::IAM::Role", last),
         ("iam", "instance-profile") => ("AWS::IAM::InstanceProfile", last),
         ("iam", "policy") => ("AWS::IAM::Policy", last),
+        ("iam", "server-certificate") => ("AWS::IAM::ServerCertificate", last),
+        ("iam", "oidc-provider") => ("AWS::IAM::OIDCProvider", name),
+        ("iam", "saml-provider") => ("AWS::IAM::SAMLProvider", name),
         ("iam", "mfa") => ("AWS::IAM::VirtualMFADevice", last),
         ("cloudtrail", "trail") => ("AWS::CloudTrail::Trail", last),
         _ => return None,

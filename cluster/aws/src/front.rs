@@ -16,6 +16,7 @@ use crate::operation::{Access, Plane, Protocol, Service};
 use crate::query::{self, Form};
 use crate::sigv4::{Credentials, SignedRequest, Verifier};
 use crate::unchecked::{UNCHECKED, Unguarded, anybody};
+use crate::usage::{Unnoted, Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -48,6 +49,7 @@ pub const HEALTH_PATH: &str = "/_breakwater/health";
 
 /// Pages on the same port that are not AWS's, as the console: everything under a path that begins with `/_`.
 /// An answer without an end should write something now and then: a client that left may show in no other way.
+/// Where the client speaks TLS, the request's extensions hold [`audit::Tls`].
 pub trait Route: Send + Sync + 'static {
     fn serve(
         &self,
@@ -119,6 +121,7 @@ pub struct FrontBuilder {
     first: Option<Arc<dyn Mounted>>,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
+    usage: Arc<dyn Usage>,
 }
 
 pub struct Front {
@@ -138,6 +141,7 @@ pub struct Front {
     first_service: &'static str,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
+    usage: Arc<dyn Usage>,
     /// Only where nothing is checked.
     anybody: Option<Arc<Principal>>,
     draining: AtomicBool,
@@ -174,7 +178,14 @@ impl FrontBuilder {
             first: None,
             routes: Vec::new(),
             ready: Arc::new(|| true),
+            usage: Arc::new(Unnoted),
         }
+    }
+
+    /// Notes who uses what.
+    pub fn usage(mut self, usage: Arc<dyn Usage>) -> Self {
+        self.usage = usage;
+        self
     }
 
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -224,6 +235,7 @@ impl FrontBuilder {
             first_service,
             routes: self.routes,
             ready: self.ready,
+            usage: self.usage,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             health: health.into(),
@@ -442,6 +454,15 @@ impl Front {
         let data = (plane == Plane::Data && self.recorder.hears_data()).then(|| body.clone());
         let audited = data.is_some() || plane == Plane::Control && self.recorder.is_active();
         let secure = origin.tls.is_some();
+        let received_unix_ms = self.clock.unix_ms();
+        self.usage.used(&Used {
+            service: names.service,
+            operation,
+            plane,
+            principal: &principal,
+            region: if names.global { GLOBAL_REGION } else { self.scope.region.as_str() },
+            unix_s: received_unix_ms.div_euclid(1_000),
+        });
         let audit = audited.then(|| {
             Arc::new(Pending {
                 id: audit::new_id(),
@@ -471,7 +492,7 @@ impl Front {
             source: origin.source,
             secure,
             user_agent: origin.user_agent,
-            received_unix_ms: self.clock.unix_ms(),
+            received_unix_ms,
             clock: self.clock.clone(),
             span,
             audit,
@@ -561,7 +582,9 @@ impl Front {
     fn find(&self, headers: &HeaderMap) -> Option<(&Arc<dyn Mounted>, usize)> {
         let target = headers.get("x-amz-target")?.to_str().ok()?;
         let (prefix, operation) = target.rsplit_once('.')?;
-        let mount = self.mounts.get(prefix).filter(|mount| mount.names().protocol != Protocol::Query)?;
+        // Some SDKs leave out the model's package before the service's name, as those of CloudTrail's in Go.
+        let short = || self.mounts.iter().find(|(target, _)| target.rsplit('.').next() == Some(prefix)).map(|(_, m)| m);
+        let mount = self.mounts.get(prefix).or_else(short).filter(|mount| mount.names().protocol != Protocol::Query)?;
         Some((mount, mount.find(operation)?))
     }
 
@@ -585,7 +608,7 @@ impl Front {
 
     async fn serve_route(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         source: SocketAddr,
         connection: &Arc<Connection>,
     ) -> Response<AnswerBody> {
@@ -605,6 +628,9 @@ impl Front {
             connection.enter(Phase::Answering);
             return answer::not_found(&RequestId::random());
         };
+        if let Some(tls) = connection.tls.get() {
+            request.extensions_mut().insert(tls.clone());
+        }
         let served = AssertUnwindSafe(async { route.serve(request, source).await }).catch_unwind().await;
         match served {
             Ok(response) => {

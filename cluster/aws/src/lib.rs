@@ -29,6 +29,7 @@ pub mod query;
 pub mod server;
 pub mod sigv4;
 mod unchecked;
+pub mod usage;
 
 pub use arn::Arn;
 pub use audit::{Event, Recorder, Unrecorded};
@@ -43,6 +44,8 @@ pub use limits::Limits;
 pub use operation::{Access, Operation, OperationEntry, Plane, Protocol, Service, entry};
 pub use server::Server;
 pub use sigv4::{
-    Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SigningKey, derive_signing_key,
+    Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SessionMore, SigningKey,
+    derive_signing_key,
 };
 pub use unchecked::UNCHECKED;
+pub use usage::{Unnoted, Usage, Used};

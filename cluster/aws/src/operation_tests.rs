@@ -119,3 +119,93 @@ fn botocore_lists_dynamodb() {
         None => eprintln!("skipped: no python3 with botocore here"),
     }
 }
+
+/// Open to all: who calls is in the request.
+struct Enter;
+
+#[derive(Deserialize)]
+struct Entering {
+    #[serde(skip)]
+    caller: Option<Federated>,
+    vouched: bool,
+}
+
+impl Operation for Enter {
+    type Context = Context;
+    type Request = Entering;
+    type Response = String;
+    const NAME: &'static str = "AssumeRoleWithSAML";
+    const ACTION: &'static str = "sts:AssumeRoleWithSAML";
+    const ACCESS: Access = Access::Write;
+    const PLANE: Plane = Plane::Control;
+    const UNSIGNED: bool = true;
+    async fn prepare(_: &Arc<Context>, _: &Call, request: &mut Entering) -> Result<(), AwsError> {
+        request.caller = request.vouched.then(|| Federated {
+            caller: breakwater_policy::Caller {
+                arn: "arn:aws:iam::111122223333:saml-provider/idp:ann".to_owned(),
+                account: "111122223333".to_owned(),
+                kind: breakwater_policy::CallerKind::Saml {
+                    provider: "arn:aws:iam::111122223333:saml-provider/idp".to_owned(),
+                },
+            },
+            principal_id: "idp:ann".to_owned(),
+            user_name: "ann".to_owned(),
+            identity_provider: "idp".to_owned(),
+        });
+        Ok(())
+    }
+    fn proven(request: &Entering) -> Option<&Federated> {
+        request.caller.as_ref()
+    }
+    fn resources(_: &Context, call: &Call, _: &Entering) -> Vec<Arn> {
+        vec![Arn::new(&call.scope, "sts", "door")]
+    }
+    async fn handle(_: &Arc<Context>, _: &Call, _: Entering) -> Result<String, AwsError> {
+        Ok("in".to_owned())
+    }
+}
+
+/// Lets in whom an operation has proved.
+struct Vouched;
+
+impl Authorizer for Vouched {
+    fn authorize(&self, _: &Call, _: &'static str, _: &Arn, about: &About<'_>) -> Result<(), AwsError> {
+        about.caller.map(|_| ()).ok_or_else(|| AwsError::access_denied("nobody"))
+    }
+}
+
+#[tokio::test]
+async fn an_open_operation_is_authorized_for_who_it_proves_and_for_nobody_else() {
+    let entry = entry::<Enter>();
+    let mut anonymous = call(false);
+    anonymous.principal = Arc::new(Principal::anonymous(anonymous.scope.account.clone()));
+    let enter = async |body: &'static str, authorizer: &dyn Authorizer| {
+        entry.invoke(&Arc::new(Context), &anonymous, Bytes::from(body), authorizer).await
+    };
+    assert!(enter(r#"{"vouched":true}"#, &Vouched).await.is_ok());
+    assert_eq!(enter(r#"{"vouched":true}"#, &RootOnly).await.unwrap_err().code, "AccessDeniedException");
+    // One that proves nothing never gets to an authorizer.
+    assert_eq!(enter(r#"{"vouched":false}"#, &Vouched).await.unwrap_err().status, 500);
+    // Others are asked for the anonymous principal, whatever stands in the request.
+    let ctx = Arc::new(Context);
+    let greeted = SERVICE.operations[0].invoke(&ctx, &anonymous, Bytes::from(r#"{"TableName":"t"}"#), &Vouched);
+    assert_eq!(greeted.await.unwrap_err().code, "AccessDeniedException");
+}
+
+#[test]
+fn what_is_open_is_on_the_list() {
+    static OPEN: Service<Context> = Service { operations: &[entry::<Enter>()], missing: &[], ..SERVICE_OF_TESTS };
+    const SERVICE_OF_TESTS: Service<Context> = Service {
+        name: "test",
+        global: false,
+        target_prefix: "Test_2",
+        model_namespace: "",
+        protocol: Protocol::AwsJson10,
+        operations: &[],
+        missing: &[],
+    };
+    let model: BTreeSet<String> = ["AssumeRoleWithSAML".to_owned()].into();
+    assert!(coverage::compare(&OPEN, &model).unwrap_err().contains("is open to all"));
+    static LISTED: Service<Context> = Service { name: "sts", operations: &[entry::<Enter>()], ..SERVICE_OF_TESTS };
+    assert_eq!(coverage::compare(&LISTED, &model), Ok(()));
+}

@@ -4,7 +4,7 @@
 //! An answer's arrays are lists of `member`s, its nulls are left out; an object under the name [`ENTRIES`] is a map of
 //! `entry`s.
 
-use crate::error::AwsError;
+use crate::error::{AwsError, Namespace};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -185,12 +185,15 @@ fn content(value: &Value, out: &mut String) {
     }
 }
 
+/// Whose outputs have no members, and are sent all the same: Terraform looks for them.
+const EMPTY_RESULTS: &[&str] = &["UpdateRole"];
+
 /// An operation's answer, as its JSON.
 pub fn answer(operation: &str, namespace: &str, request_id: &str, json: &[u8]) -> Result<String, AwsError> {
     let value: Value = serde_json::from_slice(json).map_err(AwsError::internal)?;
     let mut out = format!("<{operation}Response xmlns=\"{namespace}\">\n");
     // Operations without an output have no result either.
-    if value.as_object().is_none_or(|fields| !fields.is_empty()) {
+    if value.as_object().is_none_or(|fields| !fields.is_empty()) || EMPTY_RESULTS.contains(&operation) {
         element(&format!("{operation}Result"), &value, &mut out);
     }
     let _ = write!(
@@ -207,7 +210,8 @@ fn spelled(e: &AwsError) -> (&str, u16) {
         "InvalidSignatureException" => ("SignatureDoesNotMatch", 403),
         "IncompleteSignatureException" => ("IncompleteSignature", 400),
         "MissingAuthenticationTokenException" => ("MissingAuthenticationToken", 403),
-        "ExpiredTokenException" => ("ExpiredToken", 403),
+        // STS has one of the same name, of the tokens of identity providers.
+        "ExpiredTokenException" if e.namespace == Namespace::Framework => ("ExpiredToken", 403),
         "AccessDeniedException" => ("AccessDenied", 403),
         "ThrottlingException" => ("Throttling", 400),
         "ValidationException" => ("ValidationError", 400),
@@ -274,6 +278,8 @@ mod tests {
              </ResponseMetadata>\n</GetUserResponse>\n"
         );
         assert!(!answer("DeleteUser", "urn:x", "i", b"{}").unwrap().contains("Result"));
+        // Terraform's SDK fails without it.
+        assert!(answer("UpdateRole", "urn:x", "i", b"{}").unwrap().contains("<UpdateRoleResult></UpdateRoleResult>"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::managed::aws_managed;
 use crate::records::{self, Group, Kind, ManagedPolicy, Policies, Role, User};
 use breakwater_aws::{
-    About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, not_authorized,
+    About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, Session, not_authorized,
 };
 use breakwater_meta::Mirror;
 use breakwater_policy::{Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
@@ -14,8 +14,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use time::format_description::well_known::Rfc3339;
 
 /// All that holds for one user, read and compiled.
@@ -26,14 +26,28 @@ struct Compiled {
     made_of: Vec<(Vec<u8>, u64)>,
     who: Who,
     caller: Caller,
+    /// Ids of temporary access keys may come twice.
+    of: Option<Arc<Session>>,
     /// Of the session that asks, if it was made with any.
     session: Option<Vec<(String, Arc<Policy>)>>,
     identity: Vec<(String, Arc<Policy>)>,
     boundary: Option<(String, Arc<Policy>)>,
     /// Whether any of these looks at more than action and resource.
     asks: bool,
+    /// Whether any of these looks at tags of resources.
+    asks_for_tags: bool,
     /// There is no such user or role any more: it may do nothing, whoever's policy trusts its name.
     gone: bool,
+}
+
+impl Compiled {
+    fn is_of(&self, principal: &Principal) -> bool {
+        match (&self.of, &principal.session) {
+            (Some(known), Some(session)) => Arc::ptr_eq(known, session) || known == session,
+            (None, None) => true,
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
 }
 
 /// What is known of the identity itself; nothing where its record is gone.
@@ -46,12 +60,33 @@ struct Who {
 /// Kept compiled at most; beyond it all are made anew.
 const COMPILED_MAX: usize = 10_000;
 
+type TagsOf = Box<dyn Fn(&str) -> Option<BTreeMap<String, String>> + Send + Sync>;
+
+fn asks_for_tags(policy: &Policy) -> bool {
+    let is_tag = |key: &str| key.to_ascii_lowercase().contains(":resourcetag/");
+    policy.statements.iter().any(|statement| statement.context_keys().into_iter().any(is_tag))
+}
+
 pub struct Guard {
     mirror: Arc<Mirror>,
     region: String,
+    /// What is older decides nothing.
+    stale_ms_max: Option<u64>,
+    tags_of: OnceLock<TagsOf>,
     compiled: RwLock<HashMap<String, Arc<Compiled>>>,
     allowed: Counter,
     denied: Counter,
+}
+
+fn everything() -> Arc<Policy> {
+    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    let policy = Policy::parse(document, Use::Identity);
+    Arc::new(policy.unwrap_or(Policy { id: None, statements: Vec::new() }))
+}
+
+/// Whose rights a federated user's session has at most.
+fn issuer_of(session: Option<&Session>) -> Option<&(String, String)> {
+    session?.more.issuer.as_ref()
 }
 
 /// A policy that can't be read allows nothing, and denies everything: it may have been meant to deny.
@@ -119,13 +154,29 @@ impl Reader<'_> {
 impl Guard {
     /// Decides by this mirror of [`records::PREFIX`].
     pub fn new(mirror: Arc<Mirror>, region: impl Into<String>) -> Arc<Guard> {
+        Self::bounded(mirror, region, None)
+    }
+
+    /// The same, but once the mirror is older than this it refuses everybody; without a bound it goes on with what it
+    /// knows for as long as it hears nothing.
+    pub fn bounded(mirror: Arc<Mirror>, region: impl Into<String>, stale_ms_max: Option<u64>) -> Arc<Guard> {
         Arc::new(Guard {
             mirror,
             region: region.into(),
+            stale_ms_max,
+            tags_of: OnceLock::new(),
             compiled: RwLock::default(),
             allowed: Counter::default(),
             denied: Counter::default(),
         })
+    }
+
+    fn is_fresh_enough(&self) -> Result<(), AwsError> {
+        let Some(most) = self.stale_ms_max else { return Ok(()) };
+        match self.mirror.age_ms() {
+            Some(age) if age <= most => Ok(()),
+            _ => Err(AwsError::unavailable("what this node knows of identities and policies is older than it may be")),
+        }
     }
 
     fn is_current(&self, compiled: &Compiled) -> bool {
@@ -145,6 +196,7 @@ impl Guard {
         // Sessions of one identity differ in their policies; their access keys are their own.
         let name = if principal.session.is_some() { &principal.access_key_id } else { &principal.arn };
         if let Some(known) = self.compiled.read().get(name)
+            && known.is_of(principal)
             && self.is_current(known)
         {
             return known.clone();
@@ -179,26 +231,39 @@ impl Guard {
             made_of: Vec::new(),
             who: Who::default(),
             caller,
+            of: principal.session.clone(),
             session: None,
             identity: Vec::new(),
             boundary: None,
             asks: false,
+            asks_for_tags: false,
             gone: !matches!(principal.identity, Identity::Root),
         };
         match &principal.identity {
             Identity::Root | Identity::Anonymous => {}
-            // Until its session says whose rights it has.
-            Identity::Federated(_) => {}
-            Identity::User(name) => {
+            Identity::Federated(_) if issuer_of(session).is_some_and(|(arn, _)| arn.ends_with(":root")) => {
+                compiled.identity.push(("the account's root user".to_owned(), everything()));
+                compiled.gone = false;
+            }
+            Identity::User(_) | Identity::Federated(_) => {
+                // A federated user has the rights of who made its session.
+                let of_issuer = issuer_of(session).and_then(|(arn, _)| Identity::of_arn(arn));
+                let name = match (&principal.identity, &of_issuer) {
+                    (Identity::User(name), _) | (_, Some(Identity::User(name))) => name.as_str(),
+                    _ => "",
+                };
                 let user = reader.record::<User>(records::key(account, Kind::User, name));
                 // A user who was deleted and made again is another one: sessions have her id.
-                let same = |user: &User| session.is_none_or(|s| s.user_id == user.id);
+                let id = issuer_of(session).map(|(_, id)| id).or(session.map(|s| &s.user_id));
+                let same = |user: &User| id.is_none_or(|id| *id == user.id);
                 let user = user.filter(same).or_else(|| {
-                    let name = reader.record::<String>(records::renamed_key(account, &session?.user_id))?;
+                    let name = reader.record::<String>(records::renamed_key(account, id?))?;
                     reader.record::<User>(records::key(account, Kind::User, &name)).filter(same)
                 });
                 if let Some(user) = user {
-                    compiled.caller.arn = records::arn(account, Kind::User, &user.path, &user.name);
+                    if matches!(principal.identity, Identity::User(_)) {
+                        compiled.caller.arn = records::arn(account, Kind::User, &user.path, &user.name);
+                    }
                     reader.policies(&user.policies, &mut compiled.identity);
                     for group in &user.groups {
                         match reader.record::<Group>(records::key(account, Kind::Group, group)) {
@@ -224,7 +289,8 @@ impl Guard {
                 }
             }
         }
-        if let Some(session) = session.filter(|s| !s.policies.is_empty() || !s.policy_arns.is_empty()) {
+        let federated = matches!(principal.identity, Identity::Federated(_));
+        if let Some(session) = session.filter(|s| federated || !s.policies.is_empty() || !s.policy_arns.is_empty()) {
             let mut all = Vec::new();
             for document in &session.policies {
                 all.push(("session policy".to_owned(), reader.compile("session policy", document)));
@@ -235,8 +301,10 @@ impl Guard {
             compiled.session = Some(all);
         }
         let session = compiled.session.iter().flatten();
-        let all = compiled.identity.iter().chain(&compiled.boundary).chain(session);
-        compiled.asks = all.into_iter().any(|(_, policy)| policy.asks());
+        let all: Vec<_> = compiled.identity.iter().chain(&compiled.boundary).chain(session).collect();
+        let (asks, asks_for_tags) =
+            (all.iter().any(|(_, policy)| policy.asks()), all.iter().any(|(_, policy)| asks_for_tags(policy)));
+        (compiled.asks, compiled.asks_for_tags) = (asks, asks_for_tags);
         compiled.made_of = reader.made_of;
         compiled
     }
@@ -282,6 +350,7 @@ impl Guard {
         keys.set("aws:SecureTransport", call.secure.to_string());
         keys.set("aws:RequestedRegion", self.region.as_str());
         keys.set("aws:ViaAWSService", "false");
+        keys.set("aws:PrincipalIsAWSService", "false");
         if let Some(Ok(agent)) = call.user_agent.as_ref().map(http_text) {
             keys.set("aws:UserAgent", agent);
         }
@@ -293,7 +362,7 @@ impl Guard {
         let mut keys = self.request_keys(call);
         let seconds = call.received_unix_ms.div_euclid(1_000);
         keys.set("aws:PrincipalAccount", call.principal.account.as_str());
-        keys.set("aws:PrincipalArn", call.principal.arn.as_str());
+        keys.set("aws:PrincipalArn", compiled.caller.arn.as_str());
         match &call.principal.identity {
             Identity::Root => {
                 keys.set("aws:PrincipalType", "Account");
@@ -301,7 +370,8 @@ impl Guard {
             }
             Identity::User(name) => {
                 keys.set("aws:PrincipalType", "User");
-                keys.set("aws:username", name.as_str());
+                // As she is called now: sessions know her former name.
+                keys.set("aws:username", compiled.caller.arn.rsplit('/').next().unwrap_or(name));
                 keys.set("aws:userid", compiled.who.id.as_str());
             }
             Identity::Federated(_) => keys.set("aws:PrincipalType", "FederatedUser"),
@@ -322,6 +392,12 @@ impl Guard {
             for (tag, value) in &session.tags {
                 keys.set(format!("aws:PrincipalTag/{tag}"), value.as_str());
             }
+            if let Some(provider) = &session.more.provider {
+                keys.set("aws:FederatedProvider", provider.as_str());
+            }
+            for (key, value) in &session.more.keys {
+                keys.set(key.as_str(), value.as_str());
+            }
             if let Some(source) = &session.source_identity {
                 keys.set("aws:SourceIdentity", source.as_str());
             }
@@ -332,6 +408,27 @@ impl Guard {
             }
         }
         keys
+    }
+
+    /// Where tags of other services' resources are found, by ARN.
+    pub fn know_tags(&self, of: impl Fn(&str) -> Option<BTreeMap<String, String>> + Send + Sync + 'static) {
+        // The first one stays: a node says it once.
+        let _ = self.tags_of.set(Box::new(of));
+    }
+
+    /// The tags of the resource itself, as this node has heard of them.
+    fn resource_tags(&self, resource: &str, keys: &mut ConditionKeys) {
+        let of_iam = records::tags_of(resource, |key| self.mirror.get(key).map(|entry| entry.value.to_vec()));
+        if let Some(tags) = of_iam {
+            for (tag, value) in tags {
+                keys.set(format!("aws:ResourceTag/{tag}"), value.as_str());
+                keys.set(format!("iam:ResourceTag/{tag}"), value);
+            }
+            return;
+        }
+        for (tag, value) in self.tags_of.get().and_then(|of| of(resource)).unwrap_or_default() {
+            keys.set(format!("aws:ResourceTag/{tag}"), value);
+        }
     }
 
     /// What this node has heard of IAM, for its metrics.
@@ -380,6 +477,7 @@ impl Authorizer for Guard {
     }
 
     fn authorize(&self, call: &Call, action: &'static str, resource: &Arn, about: &About<'_>) -> Result<(), AwsError> {
+        self.is_fresh_enough()?;
         let principal = &call.principal;
         if let Some(caller) = about.caller {
             return self.authorize_federated(call, caller, action, resource, about);
@@ -388,8 +486,15 @@ impl Authorizer for Guard {
             self.denied.inc();
             return Err(not_yet(action));
         }
+        if matches!(principal.identity, Identity::Federated(_))
+            && (action.starts_with("iam:") || action.starts_with("sts:"))
+        {
+            // As AWS: federated users can't be used for these.
+            return Err(AwsError::invalid_token());
+        }
         if let Some(session) = &principal.session
             && session.role.is_none()
+            && !session.is_signed_in()
             && (session.mfa_unix_s.is_none() && action.starts_with("iam:")
                 || action.starts_with("sts:") && !SESSION_STS.contains(&action))
         {
@@ -403,6 +508,10 @@ impl Authorizer for Guard {
         }
         let keys = if compiled.asks || about.policy.as_ref().is_some_and(|p| p.policy.asks()) {
             let mut keys = self.keys(call, &compiled);
+            keys.set("aws:ResourceAccount", owner(resource.as_str(), &principal.account));
+            if compiled.asks_for_tags || about.policy.as_ref().is_some_and(|p| asks_for_tags(&p.policy)) {
+                self.resource_tags(resource.as_str(), &mut keys);
+            }
             (about.conditions)(&mut keys);
             keys
         } else {

@@ -11,7 +11,12 @@
 
 mod guard;
 mod managed;
+pub mod providers;
 pub mod records;
+mod services;
+mod usage;
 
 pub use guard::{Guard, GuardMetrics};
 pub use managed::{AwsManaged, aws_managed, aws_managed_all};
+pub use services::SERVICES;
+pub use usage::{Usages, Use};

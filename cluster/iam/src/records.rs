@@ -17,6 +17,8 @@ pub enum Kind {
     /// A virtual MFA device.
     Mfa,
     InstanceProfile,
+    OidcProvider,
+    SamlProvider,
 }
 
 impl Kind {
@@ -29,6 +31,8 @@ impl Kind {
             Kind::Role => "role",
             Kind::Mfa => "mfa",
             Kind::InstanceProfile => "instance-profile",
+            Kind::OidcProvider => "oidc-provider",
+            Kind::SamlProvider => "saml-provider",
         }
     }
 }
@@ -131,6 +135,27 @@ pub struct InstanceProfile {
     pub tags: BTreeMap<String, String>,
 }
 
+/// What services that speak TLS show, without its texts and its private key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerCertificate {
+    pub name: String,
+    /// `ASCA…`.
+    pub id: String,
+    pub path: String,
+    pub has_chain: bool,
+    pub uploaded_unix_s: i64,
+    pub expires_unix_s: i64,
+    pub tags: BTreeMap<String, String>,
+}
+
+pub fn server_certificates(account: &AccountId) -> Vec<u8> {
+    format!("iam/aws/{account}/server-certificate/").into_bytes()
+}
+
+pub fn server_certificate_key(account: &AccountId, name: &str) -> Vec<u8> {
+    [&server_certificates(account)[..], name.to_lowercase().as_bytes()].concat()
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyVersion {
     /// 1 for `v1`.
@@ -161,6 +186,26 @@ pub struct ManagedPolicy {
 impl ManagedPolicy {
     pub fn default_document(&self) -> Option<&str> {
         self.versions.iter().find(|v| v.number == self.default).map(|v| v.document.as_str())
+    }
+}
+
+/// The tags of the user, role, policy, device or instance profile that has this ARN; none where IAM has no such thing.
+pub fn tags_of(arn: &str, get: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<BTreeMap<String, String>> {
+    let (account, resource) = arn.strip_prefix("arn:aws:iam::")?.split_once(':')?;
+    let account = AccountId::new(account).ok()?;
+    let (kind, path) = resource.split_once('/')?;
+    let name = path.rsplit('/').next()?;
+    let value = |kind| get(&key(&account, kind, name));
+    match kind {
+        "user" => Some(read::<User>(&value(Kind::User)?).ok()?.tags),
+        "role" => Some(read::<Role>(&value(Kind::Role)?).ok()?.tags),
+        "policy" => Some(read::<ManagedPolicy>(&value(Kind::Policy)?).ok()?.tags),
+        "mfa" => Some(read::<MfaDevice>(&value(Kind::Mfa)?).ok()?.tags),
+        "instance-profile" => Some(read::<InstanceProfile>(&value(Kind::InstanceProfile)?).ok()?.tags),
+        "server-certificate" => {
+            Some(read::<ServerCertificate>(&get(&server_certificate_key(&account, name))?).ok()?.tags)
+        }
+        _ => None,
     }
 }
 

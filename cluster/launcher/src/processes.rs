@@ -172,12 +172,26 @@ impl Processes {
             fs::create_dir_all(dir.join(sub))?;
         }
         let stores = matches!(host.kind, NodeKind::Control | NodeKind::Dynamo);
-        let extra = if stores { self.extra.as_str() } else { "" };
-        let layout = Layout { dir: &dir, place: Place::Processes, binaries: &self.binaries, extra };
+        let extra = if stores { settings_of(&self.extra, host.kind) } else { String::new() };
+        let layout = Layout { dir: &dir, place: Place::Processes, binaries: &self.binaries, extra: &extra };
         fs::write(dir.join("node.toml"), node_toml(&self.settings, &self.hosts, host, &layout)?)?;
         fs::write(dir.join("agent.toml"), agent_toml(&self.settings, &self.hosts, host, &layout)?)?;
         Ok(())
     }
+}
+
+/// Without those of another kind: `control-node: key = value` is for control nodes alone.
+fn settings_of(lines: &str, kind: NodeKind) -> String {
+    let kinds = [NodeKind::Control, NodeKind::Dynamo];
+    let named = |line: &str| {
+        let setting = |of: NodeKind| line.trim().strip_prefix(of.binary())?.strip_prefix(": ").map(str::to_owned);
+        kinds.iter().find_map(|of| Some((*of, setting(*of)?)))
+    };
+    let mine = |line: &str| match named(line) {
+        Some((of, setting)) => (of == kind).then(|| format!("{setting}\n")),
+        None => Some(format!("{line}\n")),
+    };
+    lines.lines().filter_map(mine).collect()
 }
 
 impl Driver for Processes {

@@ -77,6 +77,9 @@ pub struct AdminCredentials {
     pub access_key_id: String,
     pub secret_access_key: String,
     pub account_id: String,
+    /// With which its root user signs in at the console, in emergencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_password: Option<String>,
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -119,9 +122,13 @@ pub fn initialise(root: &Path, settings: &Settings, hosts: &[Host]) -> Result<()
         access_key_id: format!("AKIA{}", random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)),
         secret_access_key: random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 40),
         account_id: settings.account.to_string(),
+        root_password: Some(random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 32)),
     };
     let operator = root.join("operator");
     fs::create_dir_all(&operator)?;
+    if let Some(password) = &admin.root_password {
+        write_private(&operator.join("root-password"), format!("{password}\n").as_bytes())?;
+    }
     write_private(&operator.join("credentials"), credentials_file("breakwater", &admin).as_bytes())?;
     for host in hosts.iter().filter(|h| h.kind == NodeKind::Control) {
         let dir = identity_dir(root, &host.name);
@@ -162,7 +169,8 @@ impl Region {
         Self::open_with(root, settings, binaries, docker, &extra)
     }
 
-    /// `extra` are settings for nodes that store, `key = value;…`, from their next start on.
+    /// `extra` are settings for nodes that store, `key = value;…`, from their next start on; `control-node: key = value` is for
+    /// one kind of them.
     pub fn open_with(root: PathBuf, settings: Settings, binaries: PathBuf, docker: bool, extra: &str) -> Result<Self> {
         let file = root.join("region.json");
         let settings = match fs::read(&file) {
@@ -299,6 +307,10 @@ impl Region {
         let admin: AdminCredentials = serde_json::from_value(answer)?;
         let path = self.root.join(format!("operator/credentials-{account}"));
         write_private(&path, credentials_file(name, &admin).as_bytes())?;
+        if let Some(password) = &admin.root_password {
+            let path = self.root.join(format!("operator/root-password-{account}"));
+            write_private(&path, format!("{password}\n").as_bytes())?;
+        }
         self.write_profile_of(name, &admin)
     }
 

@@ -156,6 +156,7 @@ pub fn deciding<'a>(matched: &[(Place<'a>, Effect)]) -> Vec<Place<'a>> {
 mod tests {
     use super::*;
     use crate::document::Use;
+    use proptest::prelude::*;
 
     #[test]
     fn statements_are_found_where_they_stand() {
@@ -171,7 +172,7 @@ mod tests {
         for bad in ["", "{", "[]", "{}", r#"{"Statement":"#, "\"x\""] {
             assert!(positions(bad).is_empty(), "{bad}");
         }
-        assert_eq!(positions(r#"{"\u0053tatement":{}}"#), [17..19]);
+        assert_eq!(positions(r#"{"\u0053tatement":{}}"#).first(), Some(&(18..20)));
     }
 
     fn policy(statements: &str) -> Policy {
@@ -205,5 +206,27 @@ mod tests {
             assert_eq!(opens(action, service), yes, "{action} {service}");
         }
         assert!(!policy(r#"{"Effect":"Deny","Action":"*","Resource":"*"}"#).opens("s3"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC{0,200}", json in r#"[{}\[\]",:\\ aS]{0,60}"#) {
+            for text in [text, json.clone(), format!(r#"{{"Statement":{json}}}"#)] {
+                for range in positions(&text) {
+                    let _ = line_and_column(&text, range.start);
+                    prop_assert!(text.get(range).is_some());
+                }
+            }
+        }
+
+        #[test]
+        fn every_statement_has_its_place(sids in prop::collection::vec(r#"[a-z{}\[\],:"]{0,8}"#, 1..5), pretty: bool) {
+            let statements: Vec<_> = sids.iter().map(|sid| serde_json::json!({"Sid": sid, "Not": [{}]})).collect();
+            let document = serde_json::json!({"Id": "x", "Statement": statements, "Version": "2012-10-17"});
+            let text = if pretty { serde_json::to_string_pretty(&document).unwrap() } else { document.to_string() };
+            let found: Vec<serde_json::Value> =
+                positions(&text).into_iter().map(|range| serde_json::from_str(&text[range]).unwrap()).collect();
+            prop_assert_eq!(found, statements);
+        }
     }
 }

@@ -43,12 +43,14 @@ pub enum Kind {
     Audit = 7,
     /// Chunks of blobs.
     Blobs = 8,
+    /// When credentials were last used at a node's front door.
+    Usage = 15,
     /// What a host's agent hears of its host: its instance profile's credentials.
     Instance = 12,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Raft,
         Kind::Meta,
         Kind::Item,
@@ -57,6 +59,7 @@ impl Kind {
         Kind::Keys,
         Kind::Audit,
         Kind::Blobs,
+        Kind::Usage,
         Kind::Instance,
     ];
 

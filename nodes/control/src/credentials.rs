@@ -1,11 +1,12 @@
 //! Access keys: in the control store, under keys that only control nodes may read. Data nodes get signing keys derived
 //! from them, for their service and for the days to come.
 
+use crate::session_keys;
 use anyhow::{Context, Result};
 use breakwater_aws::{Identity, KeySet, Principal, SecretKey, SecretKeys};
 use breakwater_consensus::Group;
 use breakwater_iam::records as iam;
-use breakwater_meta::{Compare, Entry, MetaClient, Mirror, Op, RangeRequest, Txn, prefix_end, records};
+use breakwater_meta::{Compare, Entry, MetaClient, MetaError, Mirror, Op, RangeRequest, Txn, records};
 use breakwater_transport::{Handler, Inbound, Refusal};
 use breakwater_types::{AccountId, Region, SharedClock};
 use bytes::Bytes;
@@ -36,6 +37,9 @@ struct First {
     access_key_id: String,
     secret_access_key: String,
     account_id: AccountId,
+    /// None in files of before there were passwords.
+    #[serde(default)]
+    root_password: Option<String>,
 }
 
 /// An access key as it is stored.
@@ -62,27 +66,39 @@ fn to_stored(id: &str, secret: &str, account: &AccountId, arn: &str, administrat
     })
 }
 
+/// The account that a stored access key belongs to.
+pub fn account_of(stored: &[u8]) -> Result<AccountId, String> {
+    records::from_stored::<StoredKey>(stored).map(|stored| stored.account)
+}
+
 /// Puts the administrator and her key into the store at the first start; later it is the account's own affair what
-/// becomes of them.
-pub async fn load_first(dir: &Path, meta: &MetaClient, clock: &SharedClock, deadline: Instant) -> Result<()> {
+/// becomes of them. Gives the root user's password, which is put there when all nodes know of passwords.
+pub async fn load_first(
+    dir: &Path,
+    meta: &MetaClient,
+    clock: &SharedClock,
+    deadline: Instant,
+) -> Result<Option<(AccountId, Zeroizing<String>)>> {
     let path = dir.join("admin-credentials.json");
     let text = match std::fs::read(&path) {
         Ok(text) => Zeroizing::new(text),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e).with_context(|| path.display().to_string()),
     };
     let first: First = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-    make_account(meta, clock, &first.account_id, &first.access_key_id, &first.secret_access_key, deadline).await?;
-    Ok(())
+    let (account, key) = (first.account_id, first.access_key_id);
+    make_account(meta, clock, &account, &key, &first.secret_access_key, None, deadline).await?;
+    Ok(first.root_password.map(|password| (account, Zeroizing::new(password))))
 }
 
-/// Makes an account with an administrator who is not its root. False where there was one already: it stays as it is.
+/// Makes an account with an administrator who is not its root, and with what puts its root's password there. False where there was one already: it stays as it is.
 pub async fn make_account(
     meta: &MetaClient,
     clock: &SharedClock,
     account: &AccountId,
     access_key_id: &str,
     secret: &str,
+    root: Option<Op>,
     deadline: Instant,
 ) -> Result<bool> {
     let arn = iam::arn(account, iam::Kind::User, "/", ADMINISTRATOR);
@@ -93,11 +109,9 @@ pub async fn make_account(
     let user_value = iam::write(&user).map_err(anyhow::Error::msg)?;
     // Once in an account's life: who deleted the administrator, or her key, doesn't get them back by a restart.
     let made = [MADE, account.as_str().as_bytes()].concat();
-    let txn = Txn {
-        compares: vec![Compare::Absent(made.clone())],
-        success: vec![Op::put(key, value), Op::put(user_key, user_value), Op::put(made, Vec::new())],
-        failure: vec![],
-    };
+    let mut success = vec![Op::put(key, value), Op::put(user_key, user_value), Op::put(made.clone(), Vec::new())];
+    success.extend(root);
+    let txn = Txn { compares: vec![Compare::Absent(made)], success, failure: vec![] };
     Ok(meta.txn(txn, deadline).await?.succeeded)
 }
 
@@ -115,6 +129,12 @@ pub async fn accounts(meta: &MetaClient, deadline: Instant) -> Result<Vec<String
 }
 
 const ADMINISTRATOR: &str = "administrator";
+/// Whether there is such an account.
+pub async fn is_account(meta: &MetaClient, account: &AccountId, deadline: Instant) -> Result<bool, MetaError> {
+    let made = [MADE, account.as_str().as_bytes()].concat();
+    Ok(meta.get(&made, deadline).await?.is_some())
+}
+
 /// Accounts that have got their administrator.
 const MADE: &[u8] = b"control/account-made/";
 
@@ -135,11 +155,9 @@ fn administrator(access_key_id: String, now_unix_s: i64) -> iam::User {
     }
 }
 
-const SESSION_KEYS: &[u8] = b"control/session-key/";
-
-/// The keys that seal session tokens; the first one is made at the first start.
-pub async fn session_keys(meta: &MetaClient, deadline: Instant) -> Result<Vec<(u32, Zeroizing<Vec<u8>>)>> {
-    let first = [SESSION_KEYS, &1u32.to_be_bytes()].concat();
+/// Makes the first of the keys that seal session tokens, at the first start.
+pub async fn first_session_key(meta: &MetaClient, deadline: Instant) -> Result<()> {
+    let first = [session_keys::PREFIX, &1u32.to_be_bytes()].concat();
     let key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
     let txn = Txn {
         compares: vec![Compare::Absent(first.clone())],
@@ -147,11 +165,7 @@ pub async fn session_keys(meta: &MetaClient, deadline: Instant) -> Result<Vec<(u
         failure: vec![],
     };
     meta.txn(txn, deadline).await?;
-    let all = RangeRequest { start: SESSION_KEYS.to_vec(), end: prefix_end(SESSION_KEYS), limit: 100 };
-    let all = meta.range(all, deadline).await?;
-    let number = |key: &[u8]| key.strip_prefix(SESSION_KEYS)?.try_into().ok().map(u32::from_be_bytes);
-    let keys = all.entries.iter().filter_map(|e| Some((number(&e.key)?, Zeroizing::new(e.value.to_vec()))));
-    Ok(keys.collect())
+    Ok(())
 }
 
 /// Keeps the front door's keys as the store has them.
@@ -202,9 +216,10 @@ fn days(today: time::Date) -> Vec<String> {
         .collect()
 }
 
-/// Names a set of access keys and days: equal on all control nodes that know the same ones.
-fn digest(mirror: &Mirror, days: &[String]) -> u64 {
-    let keys = mirror.scan_prefix(PREFIX);
+/// Names a set of access keys, of sealing keys and days: equal on all control nodes that know the same ones.
+fn digest(mirror: &Mirror, session_keys: &Mirror, days: &[String]) -> u64 {
+    let mut keys = mirror.scan_prefix(PREFIX);
+    keys.extend(session_keys.scan_prefix(session_keys::PREFIX));
     let keys = keys.iter().map(|e| hash(&[&e.key[..], &e.mod_revision.to_be_bytes()].concat()));
     keys.fold(hash(days.concat().as_bytes()), u64::wrapping_add)
 }
@@ -221,7 +236,8 @@ fn hash(bytes: &[u8]) -> u64 {
 pub struct KeysHandler {
     pub group: Arc<Group>,
     pub mirror: Arc<Mirror>,
-    pub session_keys: Vec<(u32, Zeroizing<Vec<u8>>)>,
+    /// Of [`session_keys::PREFIX`]. A key is known to all long before it seals: it may be told late.
+    pub session_keys: Arc<Mirror>,
     pub region: Region,
     pub clock: SharedClock,
 }
@@ -245,23 +261,36 @@ impl Handler for KeysHandler {
                 return Err(cut_off());
             }
             let mut changed = self.mirror.changed();
+            let mut sealing = self.session_keys.changed();
             loop {
                 if !self.group.in_touch() {
                     return Err(cut_off());
                 }
                 // Read first: what is sent is at least as new.
                 let revision = *changed.borrow_and_update();
+                sealing.borrow_and_update();
                 let days = self.days()?;
-                let digest = digest(&self.mirror, &days);
+                let digest = digest(&self.mirror, &self.session_keys, &days);
                 let head = [digest.to_be_bytes(), revision.to_be_bytes()].concat();
                 if digest != known {
                     let keys = read(&self.mirror);
-                    let set = KeySet::derive(&keys, self.region.as_str(), "dynamodb", days, &self.session_keys);
+                    let set = KeySet::derive(
+                        &keys,
+                        self.region.as_str(),
+                        "dynamodb",
+                        days,
+                        &session_keys::read(&self.session_keys),
+                    );
                     let set = records::to_stored(&set).map_err(|e| (Refusal::Failed, e))?;
                     return Ok([head, set].concat().into());
                 }
-                if tokio::time::timeout_at(end, changed.changed()).await.is_err() {
-                    return Ok(head.into());
+                tokio::select! {
+                    heard = tokio::time::timeout_at(end, changed.changed()) => {
+                        if heard.is_err() {
+                            return Ok(head.into());
+                        }
+                    }
+                    _ = sealing.changed() => {}
                 }
             }
         })

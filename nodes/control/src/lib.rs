@@ -4,6 +4,7 @@
 mod accounts;
 mod blobs;
 mod cloudtrail;
+mod console;
 #[cfg(test)]
 mod coverage_tests;
 mod credentials;
@@ -12,10 +13,12 @@ mod instances;
 mod join;
 mod members;
 mod node;
+mod session_keys;
 mod settings;
 mod store;
 mod sts;
 mod tables;
+mod usage;
 
 use breakwater_node::{run, settings as read_settings};
 use settings::Settings;

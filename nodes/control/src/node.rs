@@ -2,19 +2,22 @@
 
 use crate::accounts;
 use crate::cloudtrail::delivery::{Delivery, Periods};
+use crate::console::Console;
 use crate::credentials::{self, KeysHandler};
+use crate::iam::passwords::root;
 use crate::join::MetaLedger;
 use crate::members;
+use crate::session_keys;
 use crate::settings::Settings;
 use crate::tables;
-use crate::{blobs, cloudtrail, iam, instances, sts};
+use crate::{blobs, cloudtrail, console, iam, instances, sts, usage};
 use anyhow::{Context, Result};
 use breakwater_audit::{AuditMetrics, AuditService, DataEvents, Spool, SpoolMetrics, outbox, trails};
-use breakwater_aws::{Credentials, FrontBuilder, SecretKeys, Server};
+use breakwater_aws::{FrontBuilder, SecretKeys, Server};
 use breakwater_blobs::BlobMetrics;
 use breakwater_consensus::{FirstId, Group, GroupMetrics, Groups, Member, raft_id_of};
 use breakwater_dynamodb as dynamodb;
-use breakwater_iam::{Guard, GuardMetrics};
+use breakwater_iam::{Guard, GuardMetrics, Usages};
 use breakwater_identity::{CertificateMetrics, JoinService, Joining, PeerIdentity, load_ca};
 use breakwater_meta::formats;
 use breakwater_meta::records::{self, NodeRecord};
@@ -121,10 +124,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     formats::follow(known_formats.clone(), format.clone());
     let events = Mirror::start(meta.clone(), outbox::PREFIX.to_vec());
     let access_keys = Mirror::start(meta.clone(), credentials::PREFIX.to_vec());
+    let sealing_keys = Mirror::start(meta.clone(), session_keys::PREFIX.to_vec());
+    let keys_made = session_keys::Keeper::made(meta.clone());
     let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
     let start = async {
         pages.not_ready("waits for a quorum of control nodes");
-        credentials::load_first(&common.identity_dir, &meta, &clock, Instant::now() + START_MAX).await?;
+        let root = credentials::load_first(&common.identity_dir, &meta, &clock, Instant::now() + START_MAX).await?;
         let record = NodeRecord {
             name: common.name.clone(),
             kind: NodeKind::Control,
@@ -137,33 +142,47 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let txn = Txn { success: vec![Op::put(records::node_key(&common.name), value)], ..Txn::default() };
         meta.txn(txn, Instant::now() + START_MAX).await?;
         pages.not_ready("waits for the control store's contents");
-        let session_keys = credentials::session_keys(&meta, Instant::now() + START_MAX).await?;
+        credentials::first_session_key(&meta, Instant::now() + START_MAX).await?;
         // A control node that lags behind may have filled them: nobody may be refused, or let in, because of that.
         let now = meta.revision(Instant::now() + START_MAX).await?;
-        for mirror in [&access_keys, &identities, &known_formats] {
+        for mirror in [&access_keys, &identities, &known_formats, &sealing_keys, &keys_made] {
             let shown = mirror.wait_for(now, Instant::now() + START_MAX).await;
             anyhow::ensure!(shown, "the control store's contents didn't arrive");
         }
-        anyhow::Ok(session_keys)
+        let console_keys = console::keys(&meta, Instant::now() + START_MAX).await?;
+        anyhow::Ok((console_keys, root))
     };
-    let session_keys = tokio::select! {
+    let (console_keys, root) = tokio::select! {
         started = start => started?,
         () = shutdown.asked() => return Ok(()),
     };
 
     let keys = Arc::new(SecretKeys::new(credentials::read(&access_keys)));
     tokio::spawn(credentials::follow(access_keys.clone(), keys.clone()));
-    keys.sessions().replace(session_keys.clone());
+    session_keys::Keeper {
+        group: meta_group.clone(),
+        meta: meta.clone(),
+        mirror: sealing_keys.clone(),
+        made: keys_made,
+        keys: keys.clone(),
+        clock: clock.clone(),
+        formats: format.clone(),
+        period_s: settings.session_key_period_s.into(),
+    }
+    .start();
     let handler = KeysHandler {
         group: meta_group.clone(),
-        session_keys,
+        session_keys: sealing_keys,
         mirror: access_keys,
         region: common.region.clone(),
         clock: clock.clone(),
     };
     transport.register(Kind::Keys, &[NodeKind::Dynamo], Arc::new(handler));
 
-    accounts::serve(&pages, &meta, &clock);
+    if let Some((account, password)) = root {
+        tokio::spawn(root::load_first(meta.clone(), clock.clone(), format.clone(), account, password));
+    }
+    accounts::serve(&pages, &meta, &clock, &format);
     instances::serve(&pages, &meta, &format, &common.region);
     let scope = Arc::new(Scope::new(common.account.clone(), common.region.clone()));
     let front_settings = dynamodb::node::FrontSettings {
@@ -173,15 +192,24 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         kept: None,
     };
-    let guard = Guard::new(identities.clone(), common.region.as_str());
+    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.identities_stale_ms_max);
+    let usages = Usages::new(guard.clone());
+    transport.register(Kind::Usage, &[NodeKind::Dynamo], Arc::new(usage::UsageHandler(usages.clone())));
+    let uses_every = Duration::from_millis(settings.uses_every_ms);
+    tokio::spawn(usage::keep(usages.clone(), meta.clone(), format.clone(), uses_every));
     let iam = Arc::new(iam::Context {
         meta: meta.clone(),
         mirror: identities.clone(),
         clock: clock.clone(),
         keys: keys.clone(),
         formats: format.clone(),
+        issuers: Arc::new(sts::issuers::Issuers::new()),
     });
     let front = dynamodb::node::Front::start(front_settings, transport.clone(), meta.clone()).await;
+    guard.know_tags({
+        let tables = front.context();
+        move |arn| tables.tags_of(arn)
+    });
     tokio::spawn(tables::reconcile(meta_group.clone(), front.clone()));
     tokio::spawn(raise_format(meta_group.clone(), meta.clone()));
     tokio::spawn(members::follow(meta_group.clone(), front.context().nodes.clone()));
@@ -207,6 +235,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     transport.register(Kind::Instance, &[NodeKind::Agent], Arc::new(hosts));
     let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
     cloudtrail::exports::serve(&pages, &blobs);
+    let console = Console::new(iam.clone(), spool.clone(), common.region.clone(), console_keys);
     let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
     let region = common.region.clone();
     let delivery = Delivery::new(audit.clone(), blobs.clone(), meta.clone(), clock.clone(), region, periods);
@@ -228,14 +257,17 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
             registry.register_collector(Box::new(BlobMetrics(blobs.clone())));
             let door = FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
+                .usage(usages)
                 .mount(&dynamodb::SERVICE, front.context())
                 .mount(&iam::SERVICE, iam.clone())
                 .mount(&sts::SERVICE, iam)
                 .mount(&cloudtrail::SERVICE, Arc::new(trail))
+                .route(console::PATH, console.route())
                 .build();
             built = Some(door);
         });
         let door = built.context("the front door was not built")?;
+        console.behind(&door);
         Server::start_behind(common.trusted_proxies, listener, door, Some(certificate.front_server()?))?
     };
     pages.ready();

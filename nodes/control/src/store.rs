@@ -70,12 +70,24 @@ impl Store<'_> {
 
     /// All records under a prefix, in the order of their keys; linearizable page by page.
     pub async fn all<T: DeserializeOwned>(&self, call: &Call, prefix: &[u8]) -> Result<Vec<T>, AwsError> {
+        let all = self.all_with_names(call, prefix).await?;
+        Ok(all.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// The same, each with what its key says after the prefix.
+    pub async fn all_with_names<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        prefix: &[u8],
+    ) -> Result<Vec<(String, T)>, AwsError> {
         let mut range = RangeRequest::prefix(prefix, PAGE);
         let mut all = Vec::new();
         loop {
             let page = self.meta.range(range.clone(), call.deadline).await.map_err(|e| failed(&e))?;
             for entry in &page.entries {
-                all.push(from_stored(&entry.value).map_err(AwsError::internal)?);
+                let name = entry.key.get(prefix.len()..).unwrap_or_default();
+                let record = from_stored(&entry.value).map_err(AwsError::internal)?;
+                all.push((String::from_utf8_lossy(name).into_owned(), record));
             }
             let (true, Some(last)) = (page.more, page.entries.last()) else { return Ok(all) };
             range.start = [&last.key[..], &[0]].concat();

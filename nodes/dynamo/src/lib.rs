@@ -4,6 +4,7 @@
 mod keys;
 mod node;
 mod settings;
+mod usage;
 
 use breakwater_node::{run, settings as read_settings};
 use settings::Settings;

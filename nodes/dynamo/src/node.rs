@@ -2,12 +2,13 @@
 
 use crate::keys;
 use crate::settings::Settings;
+use crate::usage;
 use anyhow::{Context, Result};
 use breakwater_audit::{DataEvents, Spool, SpoolMetrics, trails};
 use breakwater_aws::{DerivedKeys, FrontBuilder, Server};
 use breakwater_consensus::{FirstId, GroupMetrics, Groups, Member};
 use breakwater_dynamodb::node::{Front, FrontSettings, Replicas};
-use breakwater_iam::{Guard, GuardMetrics};
+use breakwater_iam::{Guard, GuardMetrics, Usages};
 use breakwater_identity::{CertificateMetrics, Joining, PeerIdentity};
 use breakwater_meta::formats::{self, FormatError};
 use breakwater_meta::records::{self, NodeRecord};
@@ -128,7 +129,12 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let identities =
         Mirror::start_kept(meta.clone(), breakwater_iam::records::PREFIX.to_vec(), member.store.clone(), clock.clone());
     identities.filled(Instant::now() + START_MAX).await;
-    let guard = Guard::new(identities.clone(), common.region.as_str());
+    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.identities_stale_ms_max);
+    guard.know_tags({
+        let tables = front.context();
+        move |arn| tables.tags_of(arn)
+    });
+    let usages = Usages::new(guard.clone());
     let record = NodeRecord {
         name: common.name.clone(),
         kind: NodeKind::Dynamo,
@@ -142,6 +148,8 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let (tables, nodes) = (context.tables.clone(), context.nodes.clone());
     let meta_of_trails = meta.clone();
     let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone(), formats.clone());
+    let uses_every = Duration::from_millis(settings.uses_every_ms);
+    tokio::spawn(usage::tell(usages.clone(), transport.clone(), control.clone(), formats.clone(), uses_every));
     let (active, spooling) = (formats.clone(), formats);
     context.router.serve_locally(replicas.clone());
     pages.set_status(move || {
@@ -172,6 +180,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         built = Some(
             FrontBuilder::new((*scope).clone(), keys, guard, spool, clock, registry)
                 .ready(move || ready.is_ready())
+                .usage(usages)
                 .mount(&breakwater_dynamodb::SERVICE, front.context())
                 .build(),
         );

@@ -73,6 +73,7 @@ pub fn sample_token(tags: usize) -> String {
         policy_arns: vec![],
         tags: (0..tags).map(|n| (n.to_string(), "x".repeat(n))).collect(),
         source_identity: None,
+        more: Default::default(),
     };
     keys().seal(&session).expect("there is a key")
 }

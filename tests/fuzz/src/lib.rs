@@ -6,6 +6,7 @@
 
 mod access;
 mod expressions;
+mod federation;
 mod log;
 mod proxy;
 mod records;
@@ -23,12 +24,14 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "expression", run: expressions::run },
     Target { name: "form", run: access::form },
+    Target { name: "jwt", run: federation::jwt },
     Target { name: "key", run: values::key },
     Target { name: "log", run: log::run },
     Target { name: "number", run: values::number },
     Target { name: "policy", run: access::policy },
     Target { name: "proxy", run: proxy::run },
     Target { name: "record", run: records::run },
+    Target { name: "saml", run: federation::saml },
     Target { name: "signature", run: signatures::run },
     Target { name: "stored", run: values::stored },
     Target { name: "token", run: access::token },

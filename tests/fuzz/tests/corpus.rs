@@ -61,12 +61,14 @@ fn every_target_has_a_test() {
     let tested = [
         "expression",
         "form",
+        "jwt",
         "key",
         "log",
         "number",
         "policy",
         "proxy",
         "record",
+        "saml",
         "signature",
         "stored",
         "token",
@@ -85,6 +87,6 @@ macro_rules! targets {
 }
 
 targets! {
-    expression 500_000, form 300_000, key 1_000_000, log 3_000, number 1_000_000, policy 200_000, proxy 1_000_000, record 1_000_000,
-    signature 200_000, stored 1_000_000, token 300_000, value 500_000,
+    expression 500_000, form 300_000, jwt 100_000, key 1_000_000, log 3_000, number 1_000_000, policy 200_000, proxy 1_000_000,
+    record 1_000_000, saml 20_000, signature 200_000, stored 1_000_000, token 300_000, value 500_000,
 }

@@ -38,6 +38,7 @@ impl Place {
             policy_arns: vec![],
             tags: vec![],
             source_identity: None,
+            more: Default::default(),
         };
         let token = keys.sessions().seal(&session).unwrap();
         Place { clock: ManualClock::new(NOW_S * 1_000), keys, token }

@@ -17,7 +17,7 @@ mod verify;
 pub use credentials::{Credentials, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
 pub use key::{SigningKey, derive_signing_key};
 pub use key_set::KeySet;
-pub use sessions::{Opened, Session, SessionKeys, TOKEN_BYTES_MAX};
+pub use sessions::{More as SessionMore, Opened, Session, SessionKeys, TOKEN_BYTES_MAX};
 pub use verify::{SignedRequest, Verifier};
 
 /// The only algorithm.

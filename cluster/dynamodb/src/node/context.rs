@@ -6,10 +6,10 @@ use breakwater_meta::records::{LEADERS, NODES, NodeRecord, from_stored, leader_k
 use breakwater_meta::{MetaClient, MetaError, Mirror};
 use breakwater_storage::Engine;
 use breakwater_transport::Transport;
-use breakwater_types::{NodeKind, Scope, SharedClock, Zone};
+use breakwater_types::{AccountId, NodeKind, Region, Scope, SharedClock, Zone};
 use parking_lot::RwLock;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -91,6 +91,14 @@ impl Context {
         let key = tables::key(scope, name);
         let entry = self.tables.get(&key)?;
         self.decode(&key, entry.mod_revision, &entry.value)
+    }
+
+    /// The tags of the table that an ARN names, also as part of it, as this node has heard of them.
+    pub fn tags_of(&self, arn: &str) -> Option<BTreeMap<String, String>> {
+        let mut parts = arn.strip_prefix("arn:aws:dynamodb:")?.splitn(3, ':');
+        let (region, account) = (Region::new(parts.next()?).ok()?, AccountId::new(parts.next()?).ok()?);
+        let name = parts.next()?.strip_prefix("table/")?.split('/').next()?;
+        self.known_table(&Scope::new(account, region), name).map(|table| table.tags.clone())
     }
 
     /// The table, asking the control store where the mirror doesn't know it.

@@ -91,6 +91,19 @@ pub fn policy_usage(value: Option<&str>) -> Result<Option<PolicyUse>, AwsError> 
     }
 }
 
+/// For lists of requests: an empty one comes as an empty text.
+pub fn list<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    match Option::<serde_json::Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(serde_json::Value::String(text)) if text.is_empty() => Ok(Some(Vec::new())),
+        Some(value) => serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
 pub fn max_items(value: Option<i64>) -> Result<Option<usize>, AwsError> {
     match value {
         None => Ok(None),

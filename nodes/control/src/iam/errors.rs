@@ -14,6 +14,10 @@ pub fn no_such(kind: Kind, name: &str) -> AwsError {
         Kind::Policy => no_such_policy(name),
         Kind::Role => missing("role", name),
         Kind::Mfa => missing("virtual MFA device", name),
+        Kind::OidcProvider => {
+            AwsError::new("NoSuchEntity", 404, format!("OpenIDConnect Provider not found for arn {name}"))
+        }
+        Kind::SamlProvider => AwsError::new("NoSuchEntity", 404, format!("Manifest not found for arn {name}")),
         Kind::InstanceProfile => {
             AwsError::new("NoSuchEntity", 404, format!("Instance Profile {name} cannot be found."))
         }

@@ -5,20 +5,29 @@ mod access_keys;
 mod account;
 mod attach;
 pub(crate) mod check;
+mod credential_report;
 mod entity_policies;
 pub(crate) mod errors;
 mod groups;
 mod instance_profiles;
+mod last_used;
 pub(crate) mod mfa;
+mod oidc_providers;
+pub(crate) mod passwords;
+mod pem;
 mod policies;
 mod prelude;
-mod roles;
+pub(crate) mod roles;
+pub(crate) mod saml_providers;
 pub(crate) mod secrets;
+mod server_certificates;
+mod service_linked_roles;
 pub(crate) mod shapes;
 mod simulation;
 pub(crate) mod store;
 mod tagging;
 mod usage;
+mod user_credentials;
 mod users;
 
 pub use shapes::unique_id;
@@ -119,6 +128,14 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<account::DeleteAccountAlias>(),
     entry::<account::GetAccountSummary>(),
     entry::<account::ListAccountAliases>(),
+    entry::<passwords::ChangePassword>(),
+    entry::<passwords::CreateLoginProfile>(),
+    entry::<passwords::DeleteAccountPasswordPolicy>(),
+    entry::<passwords::DeleteLoginProfile>(),
+    entry::<passwords::GetAccountPasswordPolicy>(),
+    entry::<passwords::GetLoginProfile>(),
+    entry::<passwords::UpdateAccountPasswordPolicy>(),
+    entry::<passwords::UpdateLoginProfile>(),
     entry::<roles::UpdateRoleDescription>(),
     entry::<instance_profiles::AddRoleToInstanceProfile>(),
     entry::<instance_profiles::CreateInstanceProfile>(),
@@ -137,88 +154,80 @@ static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<simulation::GetContextKeysForPrincipalPolicy>(),
     entry::<simulation::SimulateCustomPolicy>(),
     entry::<simulation::SimulatePrincipalPolicy>(),
+    entry::<last_used::GetAccessKeyLastUsed>(),
+    entry::<last_used::GenerateServiceLastAccessedDetails>(),
+    entry::<last_used::GetServiceLastAccessedDetails>(),
+    entry::<last_used::GetServiceLastAccessedDetailsWithEntities>(),
+    entry::<last_used::ListPoliciesGrantingServiceAccess>(),
+    entry::<credential_report::GenerateCredentialReport>(),
+    entry::<credential_report::GetCredentialReport>(),
+    entry::<account::SetSecurityTokenServicePreferences>(),
+    entry::<server_certificates::UploadServerCertificate>(),
+    entry::<server_certificates::GetServerCertificate>(),
+    entry::<server_certificates::ListServerCertificates>(),
+    entry::<server_certificates::UpdateServerCertificate>(),
+    entry::<server_certificates::DeleteServerCertificate>(),
+    entry::<tagging::TagResource<tagging::OfServerCertificate>>(),
+    entry::<tagging::UntagResource<tagging::OfServerCertificate>>(),
+    entry::<tagging::ListTags<tagging::OfServerCertificate>>(),
+    entry::<service_linked_roles::CreateServiceLinkedRole>(),
+    entry::<service_linked_roles::DeleteServiceLinkedRole>(),
+    entry::<service_linked_roles::GetServiceLinkedRoleDeletionStatus>(),
+    entry::<user_credentials::UploadSigningCertificate>(),
+    entry::<user_credentials::List<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::Update<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::Delete<user_credentials::SigningCertificate>>(),
+    entry::<user_credentials::UploadSshPublicKey>(),
+    entry::<user_credentials::GetSshPublicKey>(),
+    entry::<user_credentials::List<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::Update<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::Delete<user_credentials::SshPublicKey>>(),
+    entry::<user_credentials::CreateServiceSpecificCredential>(),
+    entry::<user_credentials::ListServiceSpecificCredentials>(),
+    entry::<user_credentials::ResetServiceSpecificCredential>(),
+    entry::<user_credentials::Update<user_credentials::ServiceSpecificCredential>>(),
+    entry::<user_credentials::Delete<user_credentials::ServiceSpecificCredential>>(),
+    entry::<saml_providers::CreateSamlProvider>(),
+    entry::<saml_providers::DeleteSamlProvider>(),
+    entry::<saml_providers::GetSamlProvider>(),
+    entry::<saml_providers::ListSamlProviders>(),
+    entry::<saml_providers::UpdateSamlProvider>(),
+    entry::<tagging::TagResource<tagging::OfSamlProvider>>(),
+    entry::<tagging::UntagResource<tagging::OfSamlProvider>>(),
+    entry::<tagging::ListTags<tagging::OfSamlProvider>>(),
+    entry::<oidc_providers::AddClientId>(),
+    entry::<oidc_providers::CreateOidcProvider>(),
+    entry::<oidc_providers::DeleteOidcProvider>(),
+    entry::<oidc_providers::GetOidcProvider>(),
+    entry::<oidc_providers::ListOidcProviders>(),
+    entry::<oidc_providers::RemoveClientId>(),
+    entry::<oidc_providers::UpdateThumbprint>(),
+    entry::<tagging::TagResource<tagging::OfOidcProvider>>(),
+    entry::<tagging::UntagResource<tagging::OfOidcProvider>>(),
+    entry::<tagging::ListTags<tagging::OfOidcProvider>>(),
 ];
 
 /// What AWS has and we lack. This list may only shrink.
 const MISSING: &[&str] = &[
     "AcceptDelegationRequest",
-    "AddClientIDToOpenIDConnectProvider",
     "AssociateDelegationRequest",
-    "ChangePassword",
     "CreateDelegationRequest",
-    "CreateLoginProfile",
-    "CreateOpenIDConnectProvider",
-    "CreateSAMLProvider",
-    "CreateServiceLinkedRole",
-    "CreateServiceSpecificCredential",
-    "DeleteAccountPasswordPolicy",
-    "DeleteLoginProfile",
-    "DeleteOpenIDConnectProvider",
-    "DeleteSAMLProvider",
-    "DeleteSSHPublicKey",
-    "DeleteServerCertificate",
-    "DeleteServiceLinkedRole",
-    "DeleteServiceSpecificCredential",
-    "DeleteSigningCertificate",
     "DisableOrganizationsRootCredentialsManagement",
     "DisableOrganizationsRootSessions",
     "DisableOutboundWebIdentityFederation",
     "EnableOrganizationsRootCredentialsManagement",
     "EnableOrganizationsRootSessions",
     "EnableOutboundWebIdentityFederation",
-    "GenerateCredentialReport",
     "GenerateOrganizationsAccessReport",
-    "GenerateServiceLastAccessedDetails",
-    "GetAccessKeyLastUsed",
-    "GetAccountPasswordPolicy",
-    "GetCredentialReport",
     "GetDelegationRequest",
     "GetHumanReadableSummary",
-    "GetLoginProfile",
-    "GetOpenIDConnectProvider",
     "GetOrganizationsAccessReport",
     "GetOutboundWebIdentityFederationInfo",
-    "GetSAMLProvider",
-    "GetSSHPublicKey",
-    "GetServerCertificate",
-    "GetServiceLastAccessedDetails",
-    "GetServiceLastAccessedDetailsWithEntities",
-    "GetServiceLinkedRoleDeletionStatus",
     "ListDelegationRequests",
-    "ListOpenIDConnectProviderTags",
-    "ListOpenIDConnectProviders",
     "ListOrganizationsFeatures",
-    "ListPoliciesGrantingServiceAccess",
-    "ListSAMLProviderTags",
-    "ListSAMLProviders",
-    "ListSSHPublicKeys",
-    "ListServerCertificateTags",
-    "ListServerCertificates",
-    "ListServiceSpecificCredentials",
-    "ListSigningCertificates",
     "RejectDelegationRequest",
-    "RemoveClientIDFromOpenIDConnectProvider",
-    "ResetServiceSpecificCredential",
     "SendDelegationToken",
-    "SetSecurityTokenServicePreferences",
-    "TagOpenIDConnectProvider",
-    "TagSAMLProvider",
-    "TagServerCertificate",
-    "UntagOpenIDConnectProvider",
-    "UntagSAMLProvider",
-    "UntagServerCertificate",
-    "UpdateAccountPasswordPolicy",
     "UpdateDelegationRequest",
-    "UpdateLoginProfile",
-    "UpdateOpenIDConnectProviderThumbprint",
-    "UpdateSAMLProvider",
-    "UpdateSSHPublicKey",
-    "UpdateServerCertificate",
-    "UpdateServiceSpecificCredential",
-    "UpdateSigningCertificate",
-    "UploadSSHPublicKey",
-    "UploadServerCertificate",
-    "UploadSigningCertificate",
 ];
 
 /// The user that a request names, or the one who calls; none for root.
@@ -252,6 +261,8 @@ impl Context {
             Kind::Role => records::read::<records::Role>(&entry.value).ok().map(|r| (r.path, r.name)),
             Kind::Policy => records::read::<ManagedPolicy>(&entry.value).ok().map(|p| (p.path, p.name)),
             Kind::Mfa => records::read::<records::MfaDevice>(&entry.value).ok().map(|d| (d.path, d.name)),
+            // They have no path.
+            Kind::OidcProvider | Kind::SamlProvider => None,
             Kind::InstanceProfile => {
                 records::read::<records::InstanceProfile>(&entry.value).ok().map(|p| (p.path, p.name))
             }
@@ -289,7 +300,12 @@ impl Context {
         let boundary = entry.and_then(|entry| match kind {
             Kind::User => records::read::<User>(&entry.value).ok()?.boundary,
             Kind::Role => records::read::<records::Role>(&entry.value).ok()?.boundary,
-            Kind::Group | Kind::Policy | Kind::Mfa | Kind::InstanceProfile => None,
+            Kind::Group
+            | Kind::Policy
+            | Kind::Mfa
+            | Kind::InstanceProfile
+            | Kind::OidcProvider
+            | Kind::SamlProvider => None,
         });
         if let Some(arn) = boundary {
             keys.set("iam:PermissionsBoundary", arn);

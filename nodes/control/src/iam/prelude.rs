@@ -9,6 +9,7 @@ pub(crate) use super::store::{self, Change, Context, put};
 pub(crate) use super::{any_arn, errors, mfa, named_or_self, new_arn};
 pub(crate) use breakwater_aws::query::from_text;
 pub(crate) use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Operation, Plane};
+pub(crate) use breakwater_iam::providers::{OidcProvider, SamlProvider};
 pub(crate) use breakwater_iam::records::{
     self, AccessKey, Group, InstanceProfile, Kind, ManagedPolicy, MfaDevice, Policies, PolicyVersion, Role, User,
 };

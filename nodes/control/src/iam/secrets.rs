@@ -35,6 +35,17 @@ pub fn delete(id: &str) -> [Op; 2] {
     [Op::Delete { key: active(id) }, Op::Delete { key: inactive(id) }]
 }
 
+/// Whose account a key belongs to, active or not; None where there is no such key.
+pub async fn account_of(ctx: &Context, call: &Call, id: &str) -> Result<Option<AccountId>, AwsError> {
+    for key in [active(id), inactive(id)] {
+        let entry = ctx.meta.get(&key, call.deadline).await.map_err(|e| errors::unavailable(&e.to_string()))?;
+        if let Some(entry) = entry {
+            return credentials::account_of(&entry.value).map(Some).map_err(AwsError::internal);
+        }
+    }
+    Ok(None)
+}
+
 /// Makes a key active or inactive.
 pub async fn switch(ctx: &Context, call: &Call, id: &str, to_active: bool) -> Result<Change<()>, AwsError> {
     let (from, to) = if to_active { (inactive(id), active(id)) } else { (active(id), inactive(id)) };

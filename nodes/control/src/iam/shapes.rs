@@ -26,6 +26,24 @@ pub fn unique_id(prefix: &str) -> String {
     prefix.chars().chain(tail).take(20).collect()
 }
 
+const ID_SIGNS: data_encoding::Encoding = data_encoding::BASE32_NOPAD;
+
+/// The id of a temporary access key, as `ASIA…`: like AWS's, it holds the number of its account.
+pub fn temporary_id(account: &AccountId) -> String {
+    let number: u64 = account.as_str().parse().unwrap_or_default();
+    let [random, more @ ..]: [u8; 5] = rand::random();
+    // The highest bit is set, then come 40 bits of the account's number, and what makes the id unique.
+    let head = (1 << 47) | (number << 7) | u64::from(random & 0x7f);
+    format!("ASIA{}", ID_SIGNS.encode(&[&head.to_be_bytes()[2..], &more].concat()))
+}
+
+/// The account whose number such an id holds.
+pub fn account_in(id: &str) -> Option<AccountId> {
+    let bytes = ID_SIGNS.decode(id.get(4..)?.as_bytes()).ok().filter(|bytes| bytes.len() == 10)?;
+    let head = bytes.iter().take(6).fold(0u64, |head, byte| (head << 8) | u64::from(*byte));
+    AccountId::new(format!("{:012}", (head & 0x7fff_ffff_ff80) >> 7)).ok()
+}
+
 pub fn tags(tags: &BTreeMap<String, String>) -> Value {
     tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
 }
@@ -194,6 +212,13 @@ mod tests {
     fn ids_and_times() {
         let (a, b) = (unique_id("AIDA"), unique_id("AIDA"));
         assert!(a.len() == 20 && a.starts_with("AIDA") && a != b);
+        let account = AccountId::new("111122223333").unwrap();
+        let key = temporary_id(&account);
+        assert!(key.len() == 20 && key != temporary_id(&account), "{key}");
+        assert_eq!(account_in(&key), Some(account));
+        // A published one of AWS's.
+        assert_eq!(account_in("ASIAQNZGKIQY56JQ7WML").unwrap().as_str(), "029608264753");
+        assert!(account_in("ASIA1").is_none() && account_in("").is_none() && account_in("ASIAééé").is_none());
         assert_eq!(time(0), "1970-01-01T00:00:00Z");
         assert_eq!(encoded("{\"a\": 1}"), "%7B%22a%22%3A%201%7D");
     }

@@ -3,6 +3,7 @@
 use super::errors::{self, conflict};
 use crate::store::Store;
 pub use crate::store::{Change, Found, put};
+use crate::sts::issuers::Issuers;
 use breakwater_aws::{AwsError, Call, SecretKeys};
 use breakwater_iam::records::{self, Kind};
 use breakwater_meta::{MetaClient, Mirror};
@@ -23,6 +24,8 @@ pub struct Context {
     pub keys: Arc<SecretKeys>,
     /// What may be stored.
     pub formats: Arc<Formats>,
+    /// Keys of identity providers.
+    pub issuers: Arc<Issuers>,
 }
 
 /// How long a change waits to be seen by this node's own guard.
@@ -34,7 +37,6 @@ impl Context {
     }
 
     /// Refuses what nodes of an older format, which a region has during an upgrade, wouldn't understand.
-    #[allow(dead_code)]
     pub fn needs_format(&self, format: u32) -> Result<(), AwsError> {
         match self.formats.active() >= format {
             true => Ok(()),
@@ -59,6 +61,15 @@ impl Context {
     /// All records under a prefix, in the order of their keys; linearizable page by page.
     pub async fn all<T: DeserializeOwned>(&self, call: &Call, prefix: &[u8]) -> Result<Vec<T>, AwsError> {
         self.store().all(call, prefix).await
+    }
+
+    /// The same, each with what its key says after the prefix.
+    pub async fn all_with_names<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        prefix: &[u8],
+    ) -> Result<Vec<(String, T)>, AwsError> {
+        self.store().all_with_names(call, prefix).await
     }
 
     /// Does what `plan` says, planning anew where somebody else was faster. Ends when this node's own guard has seen it.

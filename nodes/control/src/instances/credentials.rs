@@ -74,6 +74,7 @@ impl Instances {
             policy_arns: Vec::new(),
             tags: Vec::new(),
             source_identity: None,
+            more: Default::default(),
         }
     }
 

@@ -1,16 +1,14 @@
 //! AssumeRole: the caller's policies and the role's trust policy decide, as AWS documents it.
 
 use super::session::{self, PolicyArn};
+use super::target::{self, Target};
 use crate::iam::check::{self, Tag};
 use crate::iam::{Context, errors, mfa};
 use breakwater_aws::query::from_text;
 use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Identity, Operation, Plane, ResourcePolicy};
-use breakwater_iam::records::{self, Kind, Role};
-use breakwater_policy::{Policy, Use};
-use breakwater_types::AccountId;
+use breakwater_types::formats::TRAILS;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 pub struct AssumeRole;
@@ -34,7 +32,12 @@ pub struct Request {
     #[serde(skip)]
     mfa_unix_s: Option<i64>,
     #[serde(skip)]
-    role: OnceLock<Option<(AccountId, Role)>>,
+    role: OnceLock<Option<Target>>,
+    /// What the caller's session hands on: a source identity, and tags that no other may replace.
+    #[serde(skip)]
+    inherited_source: Option<String>,
+    #[serde(skip)]
+    inherited_tags: Vec<(String, String)>,
 }
 
 /// Sessions that a role's session makes last an hour at most.
@@ -42,17 +45,32 @@ const CHAINED_MAX_S: i64 = 3_600;
 
 impl Request {
     /// The role, as this node has heard of it when it was first asked for: what is authorized is what is assumed.
-    fn role(&self, ctx: &Context) -> Option<&(AccountId, Role)> {
-        self.role.get_or_init(|| self.find_role(ctx)).as_ref()
+    fn role(&self, ctx: &Context) -> Option<&Target> {
+        self.role.get_or_init(|| Target::find(ctx, self.role_arn.as_deref()?)).as_ref()
     }
 
-    fn find_role(&self, ctx: &Context) -> Option<(AccountId, Role)> {
-        let arn = self.role_arn.as_deref()?;
-        let (account, path) = arn.strip_prefix("arn:aws:iam::")?.split_once(":role/")?;
-        let account = AccountId::new(account).ok()?;
-        let entry = ctx.mirror.get(&records::key(&account, Kind::Role, path.rsplit('/').next()?))?;
-        let role: Role = records::read(&entry.value).ok()?;
-        (records::arn(&account, Kind::Role, &role.path, &role.name) == arn).then_some((account, role))
+    /// Tags of the caller's session that go on, and what keeps the request's own from being set.
+    fn inherit(&mut self, call: &Call) -> Result<(), AwsError> {
+        let Some(before) = call.principal.session.as_deref() else { return Ok(()) };
+        let is = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+        let goes_on = |key: &str| before.more.transitive_tag_keys.iter().any(|known| is(known, key));
+        self.inherited_tags = before.tags.iter().filter(|(key, _)| goes_on(key)).cloned().collect();
+        if self.tags.iter().flatten().any(|tag| goes_on(&tag.key)) {
+            return Err(errors::validation(
+                "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key \
+                 from the calling session.",
+            ));
+        }
+        // Once set it stays, whatever roles follow.
+        self.inherited_source = before.source_identity.clone();
+        match (&self.inherited_source, &self.source_identity) {
+            (Some(set), Some(other)) if set != other => Err(AwsError::new(
+                "AccessDenied",
+                403,
+                "Source identity can't be changed: it is set in the calling session.",
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -73,6 +91,7 @@ impl Operation for AssumeRole {
         "sts:ExternalId",
         "sts:RoleSessionName",
         "sts:SourceIdentity",
+        "sts:TransitiveTagKeys",
     ];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
@@ -90,11 +109,8 @@ impl Operation for AssumeRole {
             return Err(check::constraint(id, "externalId", "Member must have length between 2 and 1224, inclusive"));
         }
         session::duration(request.duration_seconds, 3_600, 43_200)?;
-        if request.transitive_tag_keys.as_ref().is_some_and(|keys| !keys.is_empty()) {
-            // Rather than a session whose tags get lost on the way.
-            return Err(errors::validation("TransitiveTagKeys are not supported by this region yet."));
-        }
-        check::tag(&mut BTreeMap::new(), request.tags.as_deref().unwrap_or_default())?;
+        let transitive = request.transitive_tag_keys.as_deref().unwrap_or_default();
+        session::tags(request.tags.as_deref().unwrap_or_default(), transitive)?;
         session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
         mfa::given(request.serial_number.as_deref(), request.token_code.as_deref())
     }
@@ -102,13 +118,14 @@ impl Operation for AssumeRole {
     async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
         let (serial, token) = (request.serial_number.as_deref(), request.token_code.as_deref());
         request.mfa_unix_s = mfa::verify(ctx, call, serial, token).await?;
-        Ok(())
+        request.inherit(call)
     }
 
     fn further_actions(request: &Request) -> Vec<&'static str> {
         let tags = request.tags.as_ref().is_some_and(|tags| !tags.is_empty());
         let tags = tags.then_some("sts:TagSession");
-        let source = request.source_identity.is_some().then_some("sts:SetSourceIdentity");
+        let source = request.source_identity.is_some() || request.inherited_source.is_some();
+        let source = source.then_some("sts:SetSourceIdentity");
         tags.into_iter().chain(source).collect()
     }
 
@@ -116,6 +133,7 @@ impl Operation for AssumeRole {
         for (key, value) in [
             ("sts:ExternalId", &request.external_id),
             ("sts:RoleSessionName", &request.role_session_name),
+            ("sts:SourceIdentity", &request.inherited_source),
             ("sts:SourceIdentity", &request.source_identity),
         ] {
             if let Some(value) = value {
@@ -123,6 +141,9 @@ impl Operation for AssumeRole {
             }
         }
         check::request_tags(keys, request.tags.as_deref());
+        if let Some(transitive) = request.transitive_tag_keys.as_ref().filter(|keys| !keys.is_empty()) {
+            keys.set_many("sts:TransitiveTagKeys", transitive.clone());
+        }
         if request.mfa_unix_s.is_some() {
             keys.set("aws:MultiFactorAuthPresent", "true");
             keys.set("aws:MultiFactorAuthAge", "0");
@@ -130,10 +151,7 @@ impl Operation for AssumeRole {
     }
 
     fn resource_policy(ctx: &Context, _call: &Call, request: &Request) -> Option<ResourcePolicy> {
-        let trust = request.role(ctx).and_then(|(_, role)| Policy::parse(&role.trust, Use::Trust).ok());
-        // A role that isn't there trusts nobody.
-        let policy = trust.unwrap_or(Policy { id: None, statements: Vec::new() });
-        Some(ResourcePolicy { policy: Arc::new(policy), must_allow: true })
+        Some(target::trust(ctx, request.role(ctx)))
     }
 
     fn resources(_ctx: &Context, _call: &Call, request: &Request) -> Vec<Arn> {
@@ -144,8 +162,7 @@ impl Operation for AssumeRole {
         if call.principal.identity == Identity::Root {
             return Err(AwsError::new("AccessDenied", 403, "Roles may not be assumed by root accounts."));
         }
-        let role = request.role(ctx).cloned();
-        let (account, role) = role.ok_or_else(|| AwsError::internal("allowed without a role"))?;
+        let target = request.role(ctx).cloned().ok_or_else(|| AwsError::internal("allowed without a role"))?;
         let chained = matches!(call.principal.identity, Identity::Role(_));
         let lasts_s = session::duration(request.duration_seconds, 3_600, 43_200)?;
         if chained && lasts_s > CHAINED_MAX_S {
@@ -153,29 +170,25 @@ impl Operation for AssumeRole {
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
             ));
         }
-        if lasts_s > i64::from(role.max_session_s) {
-            return Err(errors::validation(
-                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-            ));
-        }
+        target.may_last(lasts_s)?;
         let name = session::session_name(request.role_session_name.as_deref(), "roleSessionName")?;
         let (policies, policy_arns) = session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
-        let role_arn = records::arn(&account, Kind::Role, &role.path, &role.name);
-        let arn = format!("arn:aws:sts::{account}:assumed-role/{}/{name}", role.name);
-        let id = format!("{}:{name}", role.id);
-        let before = call.principal.session.as_deref();
-        let mut session = session::begin(ctx, call, arn.clone(), id.clone(), lasts_s);
-        session.account = account;
-        session.role = Some((role.name, role_arn));
+        let (mut session, user) = session::of_role(ctx, call, &target, name, lasts_s);
         session.mfa_unix_s = request.mfa_unix_s;
         session.policies = policies;
         session.policy_arns = policy_arns;
-        session.tags = request.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value)).collect();
-        // Once set it stays, whatever roles follow.
-        session.source_identity = before.and_then(|s| s.source_identity.clone()).or(request.source_identity);
+        let transitive = request.transitive_tag_keys.unwrap_or_default();
+        if !transitive.is_empty() {
+            ctx.needs_format(TRAILS)?;
+        }
+        let inherited = request.inherited_tags.iter().map(|(key, _)| key.clone());
+        session.more.transitive_tag_keys = inherited.chain(transitive).collect();
+        let own = request.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value));
+        session.tags = request.inherited_tags.into_iter().chain(own).collect();
+        session.source_identity = request.inherited_source.or(request.source_identity);
         let mut answer = json!({
             "Credentials": session::credentials(ctx, &session)?,
-            "AssumedRoleUser": {"AssumedRoleId": id, "Arn": arn},
+            "AssumedRoleUser": user,
         });
         if let Some(source) = &session.source_identity {
             answer["SourceIdentity"] = source.as_str().into();

@@ -1,13 +1,23 @@
 //! STS: who am I, and temporary credentials.
 
 mod assume_role;
+mod assume_role_with_saml;
+mod assume_role_with_web_identity;
+mod decode_authorization_message;
+mod federated;
+mod get_access_key_info;
 mod get_caller_identity;
+mod get_federation_token;
 mod get_session_token;
+pub mod issuers;
 mod session;
+mod target;
 
 use crate::iam::Context;
 use breakwater_aws::{AwsError, Call, Identity, OperationEntry, Protocol, Service, entry};
+use breakwater_federation::Refused;
 use breakwater_iam::records::{Kind, Role, User, key, read};
+use std::borrow::Cow;
 
 pub static SERVICE: Service<Context> = Service {
     name: "sts",
@@ -21,28 +31,46 @@ pub static SERVICE: Service<Context> = Service {
 
 static OPERATIONS: &[OperationEntry<Context>] = &[
     entry::<assume_role::AssumeRole>(),
+    entry::<assume_role_with_saml::AssumeRoleWithSaml>(),
+    entry::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),
+    entry::<decode_authorization_message::DecodeAuthorizationMessage>(),
+    entry::<get_access_key_info::GetAccessKeyInfo>(),
     entry::<get_caller_identity::GetCallerIdentity>(),
+    entry::<get_federation_token::GetFederationToken>(),
     entry::<get_session_token::GetSessionToken>(),
 ];
 
 /// What AWS has and we lack. This list may only shrink.
-const MISSING: &[&str] = &[
-    "AssumeRoleWithSAML",
-    "AssumeRoleWithWebIdentity",
-    "AssumeRoot",
-    "DecodeAuthorizationMessage",
-    "GetAccessKeyInfo",
-    "GetDelegatedAccessToken",
-    "GetFederationToken",
-    "GetWebIdentityToken",
-];
+const MISSING: &[&str] = &["AssumeRoot", "GetDelegatedAccessToken", "GetWebIdentityToken"];
+
+/// What an identity provider is said to have said isn't believed.
+fn invalid_token(message: impl Into<Cow<'static, str>>) -> AwsError {
+    AwsError::new("InvalidIdentityToken", 400, message)
+}
+
+fn token_refused(refused: Refused) -> AwsError {
+    match refused {
+        Refused::Invalid(message) => invalid_token(message),
+        Refused::Rejected(message) => AwsError::new("IDPRejectedClaim", 403, message),
+        Refused::Expired(message) => AwsError::new("ExpiredTokenException", 400, message),
+        Refused::UnknownKey => invalid_token(
+            "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity \
+             documentation for requirements",
+        ),
+    }
+}
+
+/// As the guard refuses who has no credentials: the role's trust is nobody's business who isn't trusted.
+fn denied(action: &str) -> AwsError {
+    AwsError::new("AccessDenied", 403, format!("Not authorized to perform {action}"))
+}
 
 /// `AIDA…`, `AROA…:session`, or the account's number.
 fn user_id(ctx: &Context, call: &Call) -> Result<String, AwsError> {
     let principal = &call.principal;
     let of = |kind, name: &str| ctx.mirror.get(&key(&principal.account, kind, name));
     let id = match &principal.identity {
-        Identity::Federated(name) => Some(format!("{}:{name}", principal.account)),
+        Identity::Federated(_) => Some(principal.account.to_string()),
         Identity::Anonymous => None,
         Identity::Root => Some(principal.account.to_string()),
         Identity::User(name) => of(Kind::User, name).and_then(|e| read::<User>(&e.value).ok()).map(|user| user.id),

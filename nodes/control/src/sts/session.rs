@@ -1,12 +1,15 @@
 //! Making temporary credentials.
 
-use crate::iam::check::{self, constraint};
-use crate::iam::{Context, errors, shapes, unique_id};
+use super::target::Target;
+use crate::iam::check::{self, Tag, constraint};
+use crate::iam::{Context, errors, shapes};
 use breakwater_aws::sigv4::TOKEN_BYTES_MAX;
-use breakwater_aws::{AwsError, Call, Credentials, Session};
+use breakwater_aws::{AwsError, Call, Credentials, Session, SessionMore};
+use breakwater_iam::records::{self, Kind};
 use breakwater_policy::{Policy, Use};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// As messages and limits have it: seconds, at least 900.
 pub fn duration(value: Option<i64>, default: i64, most: i64) -> Result<i64, AwsError> {
@@ -70,7 +73,7 @@ pub fn session_name<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, Aws
 pub fn begin(ctx: &Context, call: &Call, arn: String, user_id: String, lasts_s: i64) -> Session {
     let now = ctx.now();
     Session {
-        access_key_id: unique_id("ASIA"),
+        access_key_id: shapes::temporary_id(&call.principal.account),
         secret: crate::iam::secrets::new_secret().to_string(),
         account: call.principal.account.clone(),
         arn,
@@ -83,6 +86,29 @@ pub fn begin(ctx: &Context, call: &Call, arn: String, user_id: String, lasts_s: 
         policy_arns: Vec::new(),
         tags: Vec::new(),
         source_identity: None,
+        more: SessionMore::default(),
+    }
+}
+
+/// A session of a role, that lasts so long, with the `AssumedRoleUser` of the answer.
+pub fn of_role(ctx: &Context, call: &Call, target: &Target, name: &str, lasts_s: i64) -> (Session, Value) {
+    let Target { account, role } = target;
+    let arn = format!("arn:aws:sts::{account}:assumed-role/{}/{name}", role.name);
+    let id = format!("{}:{name}", role.id);
+    let user = json!({"AssumedRoleId": id, "Arn": arn});
+    let mut session = begin(ctx, call, arn, id, lasts_s);
+    session.account = account.clone();
+    session.access_key_id = shapes::temporary_id(account);
+    session.role = Some((role.name.clone(), records::arn(account, Kind::Role, &role.path, &role.name)));
+    (session, user)
+}
+
+/// Session tags as AWS bounds them, and which of them go on: those must be among them.
+pub fn tags(tags: &[Tag], transitive: &[String]) -> Result<(), AwsError> {
+    check::tag(&mut BTreeMap::new(), tags)?;
+    match transitive.iter().all(|key| tags.iter().any(|tag| tag.key.to_lowercase() == key.to_lowercase())) {
+        true => Ok(()),
+        false => Err(errors::validation("The specified transitive tag key must be included in the requested tags.")),
     }
 }
 

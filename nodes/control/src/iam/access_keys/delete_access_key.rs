@@ -37,6 +37,7 @@ impl Operation for DeleteAccessKey {
                 return Err(secrets::no_such_key(id));
             }
             let mut ops = secrets::delete(id).to_vec();
+            ops.push(Op::Delete { key: crate::usage::access_key(&call.principal.account, id) });
             ops.push(user.put()?);
             Ok(Change { compares: vec![user.unchanged()], ops, answer: json!({}) })
         })

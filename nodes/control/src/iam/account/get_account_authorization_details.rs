@@ -7,6 +7,7 @@ pub struct GetAccountAuthorizationDetails;
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
+    #[serde(default, deserialize_with = "check::list")]
     filter: Option<Vec<String>>,
     #[serde(default, deserialize_with = "from_text")]
     max_items: Option<i64>,
@@ -17,6 +18,8 @@ const KINDS: [&str; 5] = ["User", "Role", "Group", "LocalManagedPolicy", "AWSMan
 
 /// Under which list an entry stands, by the order in which they are shown.
 const LISTS: [&str; 4] = ["UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"];
+
+const ROLES: usize = 2;
 
 struct Detail {
     list: usize,
@@ -61,7 +64,7 @@ async fn roles(ctx: &Context, call: &Call) -> Result<Vec<Detail>, AwsError> {
             members.remove("MaxSessionDuration");
             members.remove("Description");
         }
-        Detail { list: 2, name: role.name, shape }
+        Detail { list: ROLES, name: role.name, shape }
     };
     Ok(roles.into_iter().map(shape).collect())
 }
@@ -149,7 +152,11 @@ impl Operation for GetAccountAuthorizationDetails {
         for list in LISTS {
             answer[list] = json!([]);
         }
-        for detail in page.items {
+        for mut detail in page.items {
+            if let (ROLES, Some(id)) = (detail.list, detail.shape["RoleId"].as_str()) {
+                let last = ctx.role_last_used(call, id).await?;
+                detail.shape["RoleLastUsed"] = last;
+            }
             if let Some(list) = answer[LISTS[detail.list]].as_array_mut() {
                 list.push(detail.shape);
             }

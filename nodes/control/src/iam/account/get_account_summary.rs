@@ -1,11 +1,13 @@
 //! GetAccountSummary.
 
 use super::quotas;
+use super::set_security_token_service_preferences::token_version;
 use crate::iam::prelude::*;
+use crate::iam::server_certificates::{self, ServerCertificate};
 use breakwater_aws::query::ENTRIES;
 
 /// Quotas of AWS's that hold here too, and what this region's accounts don't have.
-const FIXED: [(&str, usize); 20] = [
+const FIXED: [(&str, usize); 16] = [
     ("AccessKeysPerUserQuota", 2),
     ("AccountAccessKeysPresent", 0),
     ("AccountMFAEnabled", 0),
@@ -15,15 +17,11 @@ const FIXED: [(&str, usize); 20] = [
     ("AttachedPoliciesPerGroupQuota", 10),
     ("AttachedPoliciesPerRoleQuota", 10),
     ("AttachedPoliciesPerUserQuota", 10),
-    ("GlobalEndpointTokenVersion", 1),
     ("GroupPolicySizeQuota", 5_120),
     ("GroupsPerUserQuota", 10),
     ("PolicySizeQuota", DOCUMENT_MAX),
     ("PolicyVersionsInUseQuota", 10_000),
-    ("Providers", 0),
     ("RolePolicySizeQuota", 10_240),
-    ("ServerCertificates", 0),
-    ("ServerCertificatesQuota", 20),
     ("UserPolicySizeQuota", 2_048),
     ("VersionsPerPolicyQuota", 5),
 ];
@@ -61,11 +59,17 @@ impl Operation for GetAccountSummary {
             set(name, quotas::count(ctx, call, kind));
             set(&format!("{name}Quota"), quotas::quota(kind).1);
         }
+        set("Providers", quotas::count(ctx, call, Kind::OidcProvider) + quotas::count(ctx, call, Kind::SamlProvider));
         let devices: Vec<MfaDevice> = ctx.all(call, &store::prefix(call, Kind::Mfa)).await?;
         set("MFADevices", devices.len());
         set("MFADevicesInUse", devices.iter().filter(|device| device.user.is_some()).count());
         let policies: Vec<ManagedPolicy> = ctx.all(call, &store::prefix(call, Kind::Policy)).await?;
         set("PolicyVersionsInUse", policies.iter().map(|policy| policy.versions.len()).sum());
+        let certificates: Vec<ServerCertificate> =
+            ctx.all(call, &server_certificates::prefix(&call.principal.account)).await?;
+        set("ServerCertificates", certificates.len());
+        set("ServerCertificatesQuota", server_certificates::CERTIFICATES_MAX);
+        set("GlobalEndpointTokenVersion", token_version(ctx, call).await? as usize);
         for (name, number) in FIXED {
             set(name, number);
         }

@@ -6,6 +6,7 @@ mod get_account_authorization_details;
 mod get_account_summary;
 mod list_account_aliases;
 mod quotas;
+mod set_security_token_service_preferences;
 
 pub use create_account_alias::CreateAccountAlias;
 pub use delete_account_alias::DeleteAccountAlias;
@@ -13,6 +14,7 @@ pub use get_account_authorization_details::GetAccountAuthorizationDetails;
 pub use get_account_summary::GetAccountSummary;
 pub use list_account_aliases::ListAccountAliases;
 pub(crate) use quotas::room_for;
+pub use set_security_token_service_preferences::SetSecurityTokenServicePreferences;
 
 use super::check;
 use breakwater_aws::AwsError;

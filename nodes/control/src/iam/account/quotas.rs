@@ -11,6 +11,8 @@ pub fn quota(kind: Kind) -> (&'static str, usize) {
         Kind::Policy => ("PoliciesPerAccount", 1_500),
         Kind::Mfa => ("VirtualMFADevicesPerAccount", 5_000),
         Kind::InstanceProfile => ("InstanceProfilesPerAccount", 1_000),
+        Kind::OidcProvider => ("OpenIdConnectProvidersPerAccount", 100),
+        Kind::SamlProvider => ("SAMLProvidersPerAccount", 100),
     }
 }
 

@@ -37,6 +37,7 @@ impl<E: Entity> Operation for DeleteInline<E> {
         let policy = check::name(request.policy_name.as_deref(), "policyName", 128)?;
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
+            E::protect(&found.record)?;
             if E::policies_mut(&mut found.record).inline.remove(policy).is_none() {
                 return Err(entity::no_such_inline::<E>(policy));
             }

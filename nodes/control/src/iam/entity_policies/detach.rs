@@ -41,6 +41,7 @@ impl<E: Entity> Operation for Detach<E> {
         let arn = check::required(request.policy_arn.as_deref(), "policyArn")?;
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
+            E::protect(&found.record)?;
             if !E::policies_mut(&mut found.record).attached.remove(arn) {
                 return Err(errors::no_such_policy(arn));
             }

@@ -16,6 +16,10 @@ pub trait Entity: Send + Sync + 'static {
     /// The name and the most characters of all its inline policies together.
     const QUOTA: (&'static str, usize);
     const ATTACHED_QUOTA: &'static str;
+    /// Refuses what only a service changes.
+    fn protect(_record: &Self::Record) -> Result<(), AwsError> {
+        Ok(())
+    }
     fn policies(record: &Self::Record) -> &Policies;
     fn policies_mut(record: &mut Self::Record) -> &mut Policies;
     /// The request's own name of it.
@@ -111,6 +115,9 @@ impl Entity for OfRole {
     ];
     const QUOTA: (&'static str, usize) = ("RolePolicySize", 10_240);
     const ATTACHED_QUOTA: &'static str = "PoliciesPerRole";
+    fn protect(record: &Role) -> Result<(), AwsError> {
+        crate::iam::service_linked_roles::protect(record)
+    }
     fn policies(record: &Role) -> &Policies {
         &record.policies
     }

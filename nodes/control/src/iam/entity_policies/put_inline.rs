@@ -40,6 +40,7 @@ impl<E: Entity> Operation for PutInline<E> {
         let document = check::document(request.policy_document.as_deref(), quota, most)?;
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
+            E::protect(&found.record)?;
             let inline = &mut E::policies_mut(&mut found.record).inline;
             inline.insert(policy.to_owned(), document.to_owned());
             let size: usize = inline.values().map(|d| d.chars().filter(|c| !c.is_whitespace()).count()).sum();

@@ -1,5 +1,6 @@
 //! CreateRole.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct CreateRole;
@@ -43,6 +44,9 @@ impl Operation for CreateRole {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         let path = check::path(request.path.as_deref())?;
+        if path.starts_with(crate::iam::service_linked_roles::PATH) {
+            return Err(errors::invalid_input("Roles under this path are made by CreateServiceLinkedRole."));
+        }
         let trust = check::trust(request.assume_role_policy_document.as_deref(), "assumeRolePolicyDocument")?;
         check::description(request.description.as_deref())?;
         let max_session_s = check::session_s(request.max_session_duration)?;
@@ -67,6 +71,7 @@ impl Operation for CreateRole {
                 boundary: request.permissions_boundary.clone(),
                 tags: tags.clone(),
             };
+            let ids = trusted::resolve(ctx, call, trust).await?;
             let key = records::key(account, Kind::Role, name);
             if ctx.find::<Role>(call, key.clone()).await?.is_some() {
                 return Err(errors::exists("Role", name));
@@ -74,6 +79,7 @@ impl Operation for CreateRole {
             let answer = json!({"Role": shapes::role(account, &role, true)});
             attach.compares.push(Compare::Absent(key.clone()));
             attach.ops.push(put(key, &role)?);
+            attach.ops.push(put(trusted::key(account, name), &ids)?);
             Ok(attach.into_change(answer))
         })
         .await

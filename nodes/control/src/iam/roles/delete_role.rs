@@ -1,6 +1,9 @@
 //! DeleteRole.
 
+use super::trusted;
 use crate::iam::prelude::*;
+use crate::iam::service_linked_roles;
+use crate::usage;
 
 pub struct DeleteRole;
 
@@ -28,6 +31,7 @@ impl Operation for DeleteRole {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         ctx.change(call, || async {
             let role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            service_linked_roles::protect(&role.record)?;
             let account = &call.principal.account;
             let profiles: Vec<String> = ctx.all(call, &store::role_profile_prefix(account, name)).await?;
             if !profiles.is_empty() {
@@ -46,6 +50,8 @@ impl Operation for DeleteRole {
             }
             attach.compares.push(role.unchanged());
             attach.ops.push(role.delete());
+            attach.ops.extend(usage::forget(account, &role.record.id));
+            attach.ops.push(Op::Delete { key: trusted::key(account, name) });
             Ok(attach.into_change(json!({})))
         })
         .await

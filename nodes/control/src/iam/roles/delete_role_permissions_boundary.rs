@@ -33,6 +33,7 @@ impl Operation for DeleteRolePermissionsBoundary {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            crate::iam::service_linked_roles::protect(&role.record)?;
             let mut attach = Attach::default();
             if let Some(before) = role.record.boundary.take() {
                 attach.count(ctx, call, &before, -1).await?;

@@ -1,5 +1,6 @@
 //! GetRole.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct GetRole;
@@ -26,7 +27,10 @@ impl Operation for GetRole {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
-        let role = ctx.named::<Role>(call, Kind::Role, name).await?;
-        Ok(json!({"Role": shapes::role(&call.principal.account, &role.record, true)}))
+        let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+        role.record.trust = trusted::meant(&ctx.mirror, &call.principal.account, &role.record);
+        let mut shape = shapes::role(&call.principal.account, &role.record, true);
+        shape["RoleLastUsed"] = ctx.role_last_used(call, &role.record.id).await?;
+        Ok(json!({ "Role": shape }))
     }
 }

@@ -1,5 +1,6 @@
 //! ListRoles.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct ListRoles;
@@ -33,6 +34,10 @@ impl Operation for ListRoles {
         let mut roles: Vec<Role> = ctx.all(call, &store::prefix(call, Kind::Role)).await?;
         roles.retain(|role| role.path.starts_with(prefix));
         let page = store::page(roles, |role| role.name.clone(), request.marker.as_deref(), max);
-        Ok(page.into_json("Roles", |role| shapes::role(&call.principal.account, &role, false)))
+        let account = &call.principal.account;
+        Ok(page.into_json("Roles", |mut role| {
+            role.trust = trusted::meant(&ctx.mirror, account, &role);
+            shapes::role(account, &role, false)
+        }))
     }
 }

@@ -6,6 +6,7 @@ mod delete_role_permissions_boundary;
 mod get_role;
 mod list_roles;
 mod put_role_permissions_boundary;
+pub(crate) mod trusted;
 mod update_assume_role_policy;
 mod update_role;
 mod update_role_description;

@@ -37,6 +37,7 @@ impl Operation for PutRolePermissionsBoundary {
         let arn = check::required(request.permissions_boundary.as_deref(), "permissionsBoundary")?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            crate::iam::service_linked_roles::protect(&role.record)?;
             let mut attach = Attach::default();
             let before = role.record.boundary.replace(arn.to_owned());
             if before.as_deref() != Some(arn) {

@@ -1,5 +1,6 @@
 //! UpdateAssumeRolePolicy.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct UpdateAssumeRolePolicy;
@@ -30,8 +31,11 @@ impl Operation for UpdateAssumeRolePolicy {
         let trust = check::trust(request.policy_document.as_deref(), "policyDocument")?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            crate::iam::service_linked_roles::protect(&role.record)?;
             role.record.trust = trust.to_owned();
-            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer: json!({}) })
+            let ids = trusted::resolve(ctx, call, trust).await?;
+            let ids = put(trusted::key(&call.principal.account, name), &ids)?;
+            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?, ids], answer: json!({}) })
         })
         .await
     }

@@ -37,7 +37,9 @@ impl Operation for UpdateRole {
                 role.record.description = Some(description.clone());
             }
             role.record.max_session_s = max_session_s.unwrap_or(role.record.max_session_s);
-            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer: json!({}) })
+            // AWS's answer has a result without members, which clients look for: a null leaves it empty.
+            let answer = json!({"UpdateRoleResponse": null});
+            Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer })
         })
         .await
     }

@@ -2,8 +2,8 @@
 
 use super::context::ContextEntry;
 use super::input::{self, Input};
+use super::questions::Simulation;
 use super::scenario;
-use super::simulation::Simulation;
 use crate::iam::prelude::*;
 use breakwater_aws::Identity;
 use breakwater_policy::{Caller, CallerKind, Use};
@@ -11,13 +11,18 @@ use breakwater_policy::{Caller, CallerKind, Use};
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Asked {
+    #[serde(default, deserialize_with = "check::list")]
     policy_input_list: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "check::list")]
     permissions_boundary_policy_input_list: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "check::list")]
     action_names: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "check::list")]
     resource_arns: Option<Vec<String>>,
     resource_policy: Option<String>,
     resource_owner: Option<String>,
     caller_arn: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     context_entries: Option<Vec<ContextEntry>>,
     resource_handling_option: Option<String>,
     #[serde(default, deserialize_with = "from_text")]

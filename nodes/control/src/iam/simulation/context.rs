@@ -11,6 +11,7 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 #[serde(rename_all = "PascalCase")]
 pub struct ContextEntry {
     context_key_name: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     context_key_values: Option<Vec<String>>,
     context_key_type: Option<String>,
 }
@@ -21,8 +22,8 @@ const TYPES: &str = "Member must satisfy enum value set: [string, stringList, nu
 /// Whether a value is one of its type.
 fn fits(kind: &str, value: &str) -> Option<bool> {
     let address = || value.split_once('/').map_or(value, |(address, _)| address).parse::<IpAddr>().is_ok();
-    let date =
-        || value.parse::<i64>().is_ok() || value.len() <= 10 || OffsetDateTime::parse(value, &Iso8601::DEFAULT).is_ok();
+    let short = || matches!(value.len(), 4 | 7 | 10) && value.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date = || value.parse::<i64>().is_ok() || short() || OffsetDateTime::parse(value, &Iso8601::DEFAULT).is_ok();
     Some(match kind {
         "string" => true,
         "numeric" => value.trim().parse::<f64>().is_ok_and(f64::is_finite),

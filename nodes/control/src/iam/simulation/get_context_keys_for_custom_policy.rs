@@ -8,6 +8,7 @@ pub struct GetContextKeysForCustomPolicy;
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
+    #[serde(default, deserialize_with = "check::list")]
     policy_input_list: Option<Vec<String>>,
 }
 

@@ -10,6 +10,7 @@ pub struct GetContextKeysForPrincipalPolicy;
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     policy_source_arn: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     policy_input_list: Option<Vec<String>>,
 }
 

@@ -7,7 +7,22 @@ use std::borrow::Cow;
 /// Characters of a document that a request brings.
 const DOCUMENT_CHARACTERS_MAX: usize = 131_072;
 
+/// Where a policy stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In a user, group or role of this name, under the policy's own.
+    Inline {
+        entity: String,
+        policy: String,
+    },
+    Managed {
+        arn: String,
+    },
+    Given,
+}
+
 pub struct Input {
+    pub origin: Origin,
     /// As `user_ann_read`, `AdministratorAccess`, `PolicyInputList.1`.
     pub id: String,
     /// As `user`, `aws-managed`.
@@ -17,9 +32,9 @@ pub struct Input {
 }
 
 impl Input {
-    fn read(id: String, kind: &'static str, document: &str, used: Use) -> Result<Input, AwsError> {
+    fn read(origin: Origin, id: String, kind: &'static str, document: &str, used: Use) -> Result<Input, AwsError> {
         let policy = Policy::parse(document, used).map_err(|e| errors::invalid_input(e.0))?;
-        Ok(Input { id, kind, document: Cow::Owned(document.to_owned()), policy: Arc::new(policy) })
+        Ok(Input { origin, id, kind, document: Cow::Owned(document.to_owned()), policy: Arc::new(policy) })
     }
 
     /// Documents of a request's list, numbered from 1.
@@ -37,19 +52,20 @@ impl Input {
         if document.chars().count() > DOCUMENT_CHARACTERS_MAX {
             return Err(check::constraint("", id, "Member must have length less than or equal to 131072"));
         }
-        Self::read(id.to_owned(), kind, document, used)
+        Self::read(Origin::Given, id.to_owned(), kind, document, used)
     }
 
     /// A managed policy, the account's own or one of AWS's.
     pub async fn managed(ctx: &Context, call: &Call, arn: &str) -> Result<Input, AwsError> {
         let id = arn.rsplit('/').next().unwrap_or(arn).to_owned();
+        let origin = Origin::Managed { arn: arn.to_owned() };
         if let Some(managed) = aws_managed(arn) {
             let document = Cow::Borrowed(managed.document.as_str());
-            return Ok(Input { id, kind: "aws-managed", document, policy: managed.policy.clone() });
+            return Ok(Input { origin, id, kind: "aws-managed", document, policy: managed.policy.clone() });
         }
         let policy = ctx.policy(call, arn).await?;
         let document = policy.record.default_document().ok_or_else(|| errors::no_such_policy(arn))?;
-        Self::read(id, "user-managed", document, Use::Identity)
+        Self::read(origin, id, "user-managed", document, Use::Identity)
     }
 
     /// The policies of one user, group or role.
@@ -62,7 +78,8 @@ impl Input {
     ) -> Result<Vec<Input>, AwsError> {
         let mut all = Vec::new();
         for (policy, document) in &policies.inline {
-            all.push(Self::read(format!("{kind}_{name}_{policy}"), kind, document, Use::Identity)?);
+            let origin = Origin::Inline { entity: name.to_owned(), policy: policy.clone() };
+            all.push(Self::read(origin, format!("{kind}_{name}_{policy}"), kind, document, Use::Identity)?);
         }
         for arn in &policies.attached {
             all.push(Self::managed(ctx, call, arn).await?);

@@ -4,11 +4,11 @@ mod asked;
 mod context;
 mod get_context_keys_for_custom_policy;
 mod get_context_keys_for_principal_policy;
-mod input;
+pub(crate) mod input;
+mod questions;
 mod scenario;
 mod simulate_custom_policy;
 mod simulate_principal_policy;
-mod simulation;
 
 pub use get_context_keys_for_custom_policy::GetContextKeysForCustomPolicy;
 pub use get_context_keys_for_principal_policy::GetContextKeysForPrincipalPolicy;

@@ -7,5 +7,7 @@ mod untag;
 
 pub use list_tags::ListTags;
 pub use tag::TagResource;
-pub use tagged::{OfInstanceProfile, OfMfaDevice, OfPolicy, OfRole, OfUser};
+pub use tagged::{
+    OfInstanceProfile, OfMfaDevice, OfOidcProvider, OfPolicy, OfRole, OfSamlProvider, OfServerCertificate, OfUser,
+};
 pub use untag::UntagResource;

@@ -1,6 +1,9 @@
 //! What has tags.
 
+use crate::iam::oidc_providers;
 use crate::iam::prelude::*;
+use crate::iam::saml_providers;
+use crate::iam::server_certificates::{self, ServerCertificate};
 use crate::iam::store::Found;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +32,11 @@ pub struct Names {
     policy_arn: Option<String>,
     serial_number: Option<String>,
     instance_profile_name: Option<String>,
+    server_certificate_name: Option<String>,
+    #[serde(rename = "OpenIDConnectProviderArn")]
+    oidc_provider_arn: Option<String>,
+    #[serde(rename = "SAMLProviderArn")]
+    saml_provider_arn: Option<String>,
 }
 
 pub struct OfUser;
@@ -36,6 +44,28 @@ pub struct OfRole;
 pub struct OfPolicy;
 pub struct OfMfaDevice;
 pub struct OfInstanceProfile;
+pub struct OfServerCertificate;
+
+impl Tagged for OfServerCertificate {
+    type Record = ServerCertificate;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagServerCertificate", "iam:TagServerCertificate"),
+        ("UntagServerCertificate", "iam:UntagServerCertificate"),
+        ("ListServerCertificateTags", "iam:ListServerCertificateTags"),
+    ];
+    const RESOURCE_TYPE: &'static str = "server-certificate";
+    fn arn(ctx: &Context, call: &Call, names: &Names) -> Arn {
+        server_certificates::arn_of(ctx, call, names.server_certificate_name.as_deref())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<ServerCertificate>, AwsError> {
+        server_certificates::named(ctx, call, names.server_certificate_name.as_deref()).await
+    }
+    fn tags(record: &mut ServerCertificate) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+pub struct OfOidcProvider;
+pub struct OfSamlProvider;
 
 impl Tagged for OfUser {
     type Record = User;
@@ -122,6 +152,44 @@ impl Tagged for OfInstanceProfile {
         ctx.named(call, Kind::InstanceProfile, name).await
     }
     fn tags(record: &mut InstanceProfile) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+
+impl Tagged for OfOidcProvider {
+    type Record = OidcProvider;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"),
+        ("UntagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider"),
+        ("ListOpenIDConnectProviderTags", "iam:ListOpenIDConnectProviderTags"),
+    ];
+    const RESOURCE_TYPE: &'static str = "oidc-provider";
+    fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
+        Arn::raw(names.oidc_provider_arn.clone().unwrap_or_default())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<OidcProvider>, AwsError> {
+        oidc_providers::find(ctx, call, names.oidc_provider_arn.as_deref()).await
+    }
+    fn tags(record: &mut OidcProvider) -> &mut BTreeMap<String, String> {
+        &mut record.tags
+    }
+}
+
+impl Tagged for OfSamlProvider {
+    type Record = SamlProvider;
+    const OPERATIONS: [(&'static str, &'static str); 3] = [
+        ("TagSAMLProvider", "iam:TagSAMLProvider"),
+        ("UntagSAMLProvider", "iam:UntagSAMLProvider"),
+        ("ListSAMLProviderTags", "iam:ListSAMLProviderTags"),
+    ];
+    const RESOURCE_TYPE: &'static str = "saml-provider";
+    fn arn(_ctx: &Context, _call: &Call, names: &Names) -> Arn {
+        Arn::raw(names.saml_provider_arn.clone().unwrap_or_default())
+    }
+    async fn find(ctx: &Context, call: &Call, names: &Names) -> Result<Found<SamlProvider>, AwsError> {
+        saml_providers::find(ctx, call, names.saml_provider_arn.as_deref()).await
+    }
+    fn tags(record: &mut SamlProvider) -> &mut BTreeMap<String, String> {
         &mut record.tags
     }
 }

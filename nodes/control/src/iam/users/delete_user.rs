@@ -1,6 +1,9 @@
 //! DeleteUser.
 
+use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
+use crate::iam::user_credentials;
+use crate::usage;
 
 pub struct DeleteUser;
 
@@ -30,10 +33,16 @@ impl Operation for DeleteUser {
             let user = ctx.named::<User>(call, Kind::User, name).await?;
             let record = &user.record;
             let devices: Vec<String> = ctx.all(call, &store::user_mfa_prefix(&call.principal.account, name)).await?;
-            let first = if !record.access_keys.is_empty() {
+            let others = user_credentials::first_to_delete(ctx, call, &record.id).await?;
+            let login = login::key(&call.principal.account, &record.id);
+            let first = if ctx.find::<Login>(call, login.clone()).await?.is_some() {
+                Some("delete login profile")
+            } else if !record.access_keys.is_empty() {
                 Some("delete access keys")
             } else if !devices.is_empty() {
                 Some("delete MFA device")
+            } else if others.is_some() {
+                others
             } else if !record.policies.attached.is_empty() {
                 Some("detach all policies")
             } else if !record.policies.inline.is_empty() {
@@ -50,8 +59,9 @@ impl Operation for DeleteUser {
             if let Some(arn) = &record.boundary {
                 attach.count(ctx, call, arn, -1).await?;
             }
-            attach.compares.push(user.unchanged());
+            attach.compares.extend([user.unchanged(), Compare::Absent(login)]);
             attach.ops.push(user.delete());
+            attach.ops.extend(usage::forget(&call.principal.account, &record.id));
             attach.ops.push(Op::Delete { key: records::renamed_key(&call.principal.account, &record.id) });
             Ok(attach.into_change(json!({})))
         })

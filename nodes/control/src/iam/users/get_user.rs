@@ -1,5 +1,6 @@
 //! GetUser.
 
+use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
 
 pub struct GetUser;
@@ -34,6 +35,11 @@ impl Operation for GetUser {
         };
         let name = check::name(Some(name), "userName", 128)?;
         let user = ctx.named::<User>(call, Kind::User, name).await?;
-        Ok(json!({"User": shapes::user(account, &user.record, true)}))
+        let mut shape = shapes::user(account, &user.record, true);
+        let login = ctx.find::<Login>(call, login::key(account, &user.record.id)).await?;
+        if let Some(used) = login.and_then(|login| login.record.used_unix_s) {
+            shape["PasswordLastUsed"] = shapes::time(used).into();
+        }
+        Ok(json!({"User": shape}))
     }
 }

@@ -1,5 +1,6 @@
 //! ListUsers.
 
+use crate::iam::passwords::login;
 use crate::iam::prelude::*;
 
 pub struct ListUsers;
@@ -33,6 +34,13 @@ impl Operation for ListUsers {
         let mut users: Vec<User> = ctx.all(call, &store::prefix(call, Kind::User)).await?;
         users.retain(|user| user.path.starts_with(prefix));
         let page = store::page(users, |user| user.name.clone(), request.marker.as_deref(), max);
-        Ok(page.into_json("Users", |user| shapes::user(&call.principal.account, &user, false)))
+        let used = login::last_used(ctx, call).await?;
+        Ok(page.into_json("Users", |user| {
+            let mut shape = shapes::user(&call.principal.account, &user, false);
+            if let Some(used) = used.get(&user.id) {
+                shape["PasswordLastUsed"] = shapes::time(*used).into();
+            }
+            shape
+        }))
     }
 }

@@ -28,7 +28,7 @@ pub struct Simulation {
 
 /// Policies of one layer, by their place in it: names may be there twice.
 fn numbered<'a>(inputs: &'a [Input], numbers: &'a [String]) -> Vec<Named<'a>> {
-    inputs.iter().zip(numbers).map(|(input, number)| Named { name: number, policy: &*input.policy }).collect()
+    inputs.iter().zip(numbers).map(|(input, number)| Named { name: number, policy: &input.policy }).collect()
 }
 
 fn decision_word(effects: &[Effect]) -> &'static str {
@@ -51,9 +51,9 @@ impl Simulation {
         let identity = numbered(&self.identity, &numbers);
         let sources = Sources {
             identity: &identity,
-            boundary: self.boundary.as_ref().map(|input| Named { name: "0", policy: &*input.policy }),
+            boundary: self.boundary.as_ref().map(|input| Named { name: "0", policy: &input.policy }),
             session: None,
-            resource: self.resource.as_ref().map(|input| Named { name: "0", policy: &*input.policy }),
+            resource: self.resource.as_ref().map(|input| Named { name: "0", policy: &input.policy }),
             resource_must_allow: false,
         };
         let all = self.actions.len().saturating_mul(self.resources.len());

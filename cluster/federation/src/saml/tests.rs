@@ -1,0 +1,49 @@
+use super::*;
+
+const METADATA: &str = include_str!("../../../../tests/fuzz/src/federation/metadata.xml");
+const ASSERTION: &str = include_str!("../../../../tests/fuzz/corpus/saml/assertion");
+const RESPONSE: &str = include_str!("../../../../tests/fuzz/corpus/saml/response");
+const BOTH: &str = include_str!("../../../../tests/fuzz/corpus/saml/both");
+/// When signxml made these.
+const MADE: i64 = 1_795_565_625;
+
+fn check(xml: &str, now: i64) -> Result<super::Assertion, Refused> {
+    let response = base64::engine::general_purpose::STANDARD.encode(xml);
+    verify(&response, &Metadata::parse(METADATA).unwrap(), now)
+}
+
+#[test]
+fn what_another_implementation_signed_is_read() {
+    for xml in [ASSERTION, RESPONSE, BOTH] {
+        let assertion = check(xml, MADE).unwrap();
+        assert_eq!((assertion.subject.as_str(), assertion.issuer.as_str()), ("ann", "https://idp.example/saml"));
+        assert_eq!(assertion.values("RoleSessionName"), ["visit"]);
+    }
+}
+
+#[test]
+fn an_assertion_is_good_for_minutes() {
+    assert!(matches!(check(ASSERTION, MADE + 400), Err(Refused::Expired(_))));
+    assert!(matches!(check(ASSERTION, MADE - 400), Err(Refused::Invalid(_))));
+}
+
+#[test]
+fn what_was_changed_is_refused() {
+    for (from, to) in [
+        (">ann<", ">root<"),
+        ("xmldsig-more#rsa-sha256", "rsa-sha1"),
+        ("enveloped-signature", "base64"),
+        ("URI=\"#_", "URI=\"#x"),
+        (":status:Success", ":status:Requester"),
+        ("<saml:Assertion ", "<saml:Assertion xmlns:more=\"urn:more\" more:id=\"x\" "),
+    ] {
+        assert!(ASSERTION.contains(from), "{from}");
+        assert!(check(&ASSERTION.replacen(from, to, 1), MADE).is_err(), "{from}");
+    }
+    // A name in two pieces, for whom reads the first alone.
+    assert!(check(&ASSERTION.replacen(">ann<", ">an<!-- -->n<", 1), MADE).is_err());
+    assert!(check(&format!("<!DOCTYPE a [<!ENTITY b 'c'>]>{ASSERTION}"), MADE).is_err());
+    assert!(check(&format!("{}{}", "<a>".repeat(20_000), "</a>".repeat(20_000)), MADE).is_err());
+    // Whitespace that isn't signed may change.
+    assert!(check(&RESPONSE.replacen("<ds:SignatureValue>", "<ds:SignatureValue>\n", 1), MADE).is_ok());
+}

@@ -1,0 +1,30 @@
+//! The services of the region, as IAM's reports name them.
+
+/// Namespace and name, in the order of namespaces.
+pub const SERVICES: [(&str, &str); 25] = [
+    ("access-analyzer", "AWS IAM Access Analyzer"),
+    ("acm", "AWS Certificate Manager"),
+    ("autoscaling", "Amazon EC2 Auto Scaling"),
+    ("cloudformation", "AWS CloudFormation"),
+    ("cloudtrail", "AWS CloudTrail"),
+    ("cloudwatch", "Amazon CloudWatch"),
+    ("config", "AWS Config"),
+    ("dax", "Amazon DynamoDB Accelerator (DAX)"),
+    ("dynamodb", "Amazon DynamoDB"),
+    ("ebs", "Amazon Elastic Block Store"),
+    ("ec2", "Amazon EC2"),
+    ("ec2messages", "Amazon Message Delivery Service"),
+    ("elasticache", "Amazon ElastiCache"),
+    ("elasticbeanstalk", "AWS Elastic Beanstalk"),
+    ("elasticloadbalancing", "Elastic Load Balancing"),
+    ("iam", "AWS Identity and Access Management"),
+    ("kms", "AWS Key Management Service"),
+    ("logs", "Amazon CloudWatch Logs"),
+    ("rds", "Amazon RDS"),
+    ("s3", "Amazon S3"),
+    ("secretsmanager", "AWS Secrets Manager"),
+    ("sns", "Amazon SNS"),
+    ("ssm", "AWS Systems Manager"),
+    ("ssmmessages", "Amazon Session Manager Message Gateway Service"),
+    ("sts", "AWS Security Token Service"),
+];

@@ -1,0 +1,71 @@
+//! Somebody who is signed in and asks for a page.
+
+use super::Console;
+use super::asked::Asked;
+use super::sealing::Purpose;
+use super::session::Session;
+use crate::iam::errors;
+use crate::iam::passwords::login::{self, Due, Login};
+use crate::iam::passwords::policy;
+use breakwater_aws::{AwsError, Principal};
+use breakwater_iam::records;
+use serde_json::Value;
+use std::sync::Arc;
+
+pub struct Visitor<'a> {
+    pub console: &'a Console,
+    pub asked: &'a Asked,
+    pub session: Session,
+    principal: Arc<Principal>,
+    due: Due,
+}
+
+/// None where nobody is signed in, or not any more.
+pub async fn of<'a>(console: &'a Console, asked: &'a Asked) -> Result<Option<Visitor<'a>>, AwsError> {
+    let cookie = asked.cookie(&console.session_cookie());
+    let Some(session) = cookie.and_then(|cookie| console.sealer.open::<Session>(Purpose::Session, cookie)) else {
+        return Ok(None);
+    };
+    let (now, person) = (console.now(), &session.person);
+    // A clock that was set back doesn't make it last longer.
+    if !(session.issued_unix_s - 60..session.expires_unix_s).contains(&now) {
+        return Ok(None);
+    }
+    // Linearizable: a password that was changed, and a session that was ended, is so on every node at once.
+    let Some(login) = console.login(&login::key(&person.account, person.login_id())).await? else { return Ok(None) };
+    if login.generation != session.generation || login.has_signed_out(&session.id) {
+        return Ok(None);
+    }
+    let policy = policy::known(&console.iam, &person.account).filter(|_| person.user.is_some());
+    let due = match login.due(policy.as_ref(), now) {
+        // She got in before it expired.
+        Due::Administrator => Due::Nothing,
+        due => due,
+    };
+    let principal = session.principal();
+    Ok(Some(Visitor { console, asked, session, principal, due }))
+}
+
+impl Visitor<'_> {
+    pub fn must_change_password(&self) -> bool {
+        self.due == Due::Change
+    }
+
+    /// A call of hers, as if she had sent it signed.
+    pub async fn call(&self, service: &str, operation: &str, request: Value) -> Result<Value, AwsError> {
+        let front = self.console.front.get().and_then(std::sync::Weak::upgrade);
+        let front = front.ok_or_else(|| AwsError::unavailable("the front door is just being built"))?;
+        let body = request.to_string().into();
+        let answer = front.call(service, operation, self.principal.clone(), body, self.asked.origin()).await?;
+        serde_json::from_slice(&answer).map_err(AwsError::internal)
+    }
+}
+
+impl Console {
+    /// Linearizable.
+    pub async fn login(&self, key: &[u8]) -> Result<Option<Login>, AwsError> {
+        let entry = self.iam.meta.get(key, self.deadline()).await;
+        let entry = entry.map_err(|e| errors::unavailable(&e.to_string()))?;
+        entry.map(|entry| records::read(&entry.value)).transpose().map_err(AwsError::internal)
+    }
+}

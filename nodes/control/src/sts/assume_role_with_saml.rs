@@ -1,0 +1,276 @@
+//! AssumeRoleWithSAML: for who has nothing but an assertion of a SAML provider that the account trusts.
+
+use super::federated::{self, Assumed};
+use super::session::{self, PolicyArn};
+use super::target::{self, Target};
+use super::{denied, invalid_token, token_refused};
+use crate::iam::{Context, check, errors, saml_providers};
+use base64::Engine as _;
+use breakwater_aws::query::from_text;
+use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Federated, Operation, Plane, ResourcePolicy};
+use breakwater_federation::saml::{self, Assertion, Metadata};
+use breakwater_iam::providers::SamlProvider;
+use breakwater_iam::records::{self, Kind};
+use breakwater_policy::{Caller, CallerKind};
+use breakwater_types::AccountId;
+use breakwater_types::formats::TRAILS;
+use serde::Deserialize;
+use serde_json::Value;
+use sha1::{Digest as _, Sha1};
+use std::sync::Arc;
+
+pub struct AssumeRoleWithSaml;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    role_arn: Option<String>,
+    principal_arn: Option<String>,
+    #[serde(rename = "SAMLAssertion")]
+    assertion: Option<String>,
+    policy_arns: Option<Vec<PolicyArn>>,
+    policy: Option<String>,
+    #[serde(default, deserialize_with = "from_text")]
+    duration_seconds: Option<i64>,
+    #[serde(skip)]
+    proof: Option<Proof>,
+}
+
+/// Who calls, once the assertion is verified.
+struct Proof {
+    caller: Federated,
+    target: Option<Target>,
+    /// `account/provider`.
+    document: String,
+    assertion: Assertion,
+    name_qualifier: String,
+    subject_type: String,
+    wishes: Wishes,
+}
+
+/// What the provider wants the session to be.
+struct Wishes {
+    name: String,
+    lasts_s: Option<i64>,
+    tags: Vec<(String, String)>,
+    transitive: Vec<String>,
+    source_identity: Option<String>,
+}
+
+/// The one value of an attribute of AWS's, if it is there.
+fn one<'a>(assertion: &'a Assertion, name: &str) -> Result<Option<&'a str>, AwsError> {
+    match assertion.values(name) {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(invalid_token(format!("{name} must have one value in the assertion"))),
+    }
+}
+
+impl Wishes {
+    fn read(assertion: &Assertion) -> Result<Wishes, AwsError> {
+        let name = one(assertion, "RoleSessionName")?.unwrap_or_default();
+        if session::session_name(Some(name), "roleSessionName").is_err() {
+            return Err(invalid_token(
+                "RoleSessionName is required in AuthnResponse and must match [a-zA-Z_0-9+=,.@-]{2,64}",
+            ));
+        }
+        let lasts_s = match one(assertion, "SessionDuration")? {
+            None => None,
+            Some(text) => {
+                let seconds = text.parse().ok().filter(|seconds| (900..=43_200).contains(seconds));
+                Some(seconds.ok_or_else(|| invalid_token("SessionDuration is not from 900 to 43200"))?)
+            }
+        };
+        let prefix = "https://aws.amazon.com/SAML/Attributes/PrincipalTag:";
+        let mut tags = Vec::new();
+        for (name, values) in &assertion.attributes {
+            match (name.strip_prefix(prefix), values.as_slice()) {
+                (Some(key), [value]) => tags.push((key.to_owned(), value.clone())),
+                (Some(key), _) => return Err(invalid_token(format!("The tag {key} must have one value"))),
+                (None, _) => {}
+            }
+        }
+        let transitive = assertion.values("TransitiveTagKeys").to_vec();
+        let source_identity = one(assertion, "SourceIdentity")?.map(str::to_owned);
+        federated::check_vouched(&tags, &transitive, source_identity.as_deref())?;
+        Ok(Wishes { name: name.to_owned(), lasts_s, tags, transitive, source_identity })
+    }
+}
+
+/// The account and the name in a provider's ARN.
+fn provider_of(arn: &str) -> Option<(AccountId, &str)> {
+    let (account, name) = arn.strip_prefix("arn:aws:iam::")?.split_once(":saml-provider/")?;
+    Some((AccountId::new(account).ok()?, name))
+}
+
+/// `persistent`, `transient`, or the whole format.
+fn subject_type(format: &str) -> String {
+    let short = format.strip_prefix("urn:oasis:names:tc:SAML:2.0:nameid-format:");
+    short.filter(|short| ["persistent", "transient"].contains(short)).unwrap_or(format).to_owned()
+}
+
+impl Request {
+    async fn verified(&self, ctx: &Context, call: &Call) -> Result<(AccountId, String, Assertion), AwsError> {
+        let unknown = || invalid_token("Specified provider doesn't exist");
+        let (account, name) = self.principal_arn.as_deref().and_then(provider_of).ok_or_else(unknown)?;
+        let entry = ctx.mirror.get(&records::key(&account, Kind::SamlProvider, name)).ok_or_else(unknown)?;
+        let provider: SamlProvider = records::read(&entry.value).map_err(AwsError::internal)?;
+        if provider.name != name {
+            return Err(unknown());
+        }
+        let now = call.received_unix_ms.div_euclid(1_000);
+        if now >= provider.valid_until_unix_s {
+            return Err(invalid_token("The provider's metadata is not valid any more"));
+        }
+        let stored = ctx.find::<String>(call, saml_providers::metadata_key(&account, name)).await?;
+        let metadata = Metadata::parse(&stored.ok_or_else(unknown)?.record).map_err(AwsError::internal)?;
+        let response = self.assertion.as_deref().unwrap_or_default();
+        let assertion = saml::verify(response, &metadata, now).map_err(token_refused)?;
+        Ok((account, provider.name, assertion))
+    }
+}
+
+impl Operation for AssumeRoleWithSaml {
+    type Context = Context;
+    type Request = Request;
+    type Response = Value;
+    const NAME: &'static str = "AssumeRoleWithSAML";
+    const ACTION: &'static str = "sts:AssumeRoleWithSAML";
+    const ACCESS: Access = Access::Write;
+    const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
+    const CONDITION_KEYS: &'static [&'static str] = &[
+        "aws:FederatedProvider",
+        "aws:RequestTag/${TagKey}",
+        "aws:TagKeys",
+        "saml:aud",
+        "saml:doc",
+        "saml:iss",
+        "saml:namequalifier",
+        "saml:sub",
+        "saml:sub_type",
+        "sts:RoleSessionName",
+        "sts:SourceIdentity",
+        "sts:TransitiveTagKeys",
+    ];
+    const UNSIGNED: bool = true;
+
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        federated::role_arn(request.role_arn.as_deref(), "roleArn")?;
+        federated::role_arn(request.principal_arn.as_deref(), "principalArn")?;
+        let assertion = check::required(request.assertion.as_deref(), "sAMLAssertion")?;
+        if !(4..=saml::RESPONSE_BYTES_MAX).contains(&assertion.len()) {
+            let words = "Member must have length between 4 and 100000, inclusive";
+            return Err(check::constraint("", "sAMLAssertion", words));
+        }
+        session::duration(request.duration_seconds, 3_600, 43_200)?;
+        session::policies(request.policy.as_deref(), request.policy_arns.as_deref()).map(|_| ())
+    }
+
+    async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
+        ctx.needs_format(TRAILS)?;
+        let (account, name, assertion) = request.verified(ctx, call).await?;
+        let role_arn = request.role_arn.as_deref().unwrap_or_default();
+        let provider = saml_providers::arn(&account, &name);
+        // The provider says which roles it lets her have: pairs of a role and of itself, in either order.
+        let granted = assertion.values("Role").iter().any(|pair| {
+            let pair = pair.split_once(',').map(|(a, b)| (a.trim(), b.trim()));
+            pair == Some((role_arn, provider.as_str())) || pair == Some((provider.as_str(), role_arn))
+        });
+        // A provider speaks for roles of its own account.
+        if !granted || target::account_of(role_arn).as_ref() != Some(&account) {
+            return Err(denied(Self::ACTION));
+        }
+        let wishes = Wishes::read(&assertion)?;
+        let hashed = Sha1::digest(format!("{}{account}/{name}", assertion.issuer));
+        let name_qualifier = base64::engine::general_purpose::STANDARD.encode(hashed);
+        let caller = Federated {
+            caller: Caller {
+                arn: format!("{provider}:{}", assertion.subject),
+                account: account.to_string(),
+                kind: CallerKind::Saml { provider },
+            },
+            principal_id: format!("{name_qualifier}:{}", assertion.subject),
+            user_name: assertion.subject.clone(),
+            identity_provider: name_qualifier.clone(),
+        };
+        let target = Target::find(ctx, role_arn);
+        let document = format!("{account}/{name}");
+        let subject_type = subject_type(&assertion.subject_format);
+        request.proof = Some(Proof { caller, target, document, assertion, name_qualifier, subject_type, wishes });
+        Ok(())
+    }
+
+    fn proven(request: &Request) -> Option<&Federated> {
+        request.proof.as_ref().map(|proof| &proof.caller)
+    }
+
+    fn further_actions(request: &Request) -> Vec<&'static str> {
+        let wishes = request.proof.as_ref().map(|proof| &proof.wishes);
+        wishes.map(|w| federated::further_actions(&w.tags, w.source_identity.as_deref())).unwrap_or_default()
+    }
+
+    fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
+        let Some(proof) = &request.proof else { return };
+        let Wishes { name, tags, transitive, source_identity, .. } = &proof.wishes;
+        federated::conditions(keys, Some(name), tags, transitive, source_identity.as_deref());
+        for (key, value) in [
+            ("saml:aud", &proof.assertion.recipient),
+            ("saml:doc", &proof.document),
+            ("saml:iss", &proof.assertion.issuer),
+            ("saml:namequalifier", &proof.name_qualifier),
+            ("saml:sub", &proof.assertion.subject),
+            ("saml:sub_type", &proof.subject_type),
+        ] {
+            keys.set(key, value.as_str());
+        }
+    }
+
+    fn resource_policy(ctx: &Context, _call: &Call, request: &Request) -> Option<ResourcePolicy> {
+        Some(target::trust(ctx, request.proof.as_ref().and_then(|proof| proof.target.as_ref())))
+    }
+
+    fn resources(_ctx: &Context, _call: &Call, request: &Request) -> Vec<Arn> {
+        let target = request.proof.as_ref().and_then(|proof| proof.target.as_ref());
+        vec![target::resource(target, request.role_arn.as_deref())]
+    }
+
+    async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
+        let proof = request.proof.ok_or_else(|| AwsError::internal("allowed without a proof"))?;
+        let target = proof.target.ok_or_else(|| AwsError::internal("allowed without a role"))?;
+        let asked = session::duration(request.duration_seconds.or(proof.wishes.lasts_s), 3_600, 43_200)?;
+        target.may_last(asked)?;
+        // The shorter of what is asked for and of what the provider grants.
+        let granted = proof.wishes.lasts_s.unwrap_or(asked);
+        let ends = proof.assertion.session_ends_unix_s.map_or(asked, |ends| ends - ctx.now());
+        let lasts_s = asked.min(granted).min(ends);
+        if lasts_s < 1 {
+            return Err(errors::validation("The provider's session has ended."));
+        }
+        let assumed = Assumed {
+            target,
+            name: &proof.wishes.name,
+            lasts_s,
+            policies: session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?,
+            provider: match proof.caller.caller.kind {
+                CallerKind::Saml { provider } => provider,
+                _ => return Err(AwsError::internal("a proof of another kind")),
+            },
+            keys: vec![
+                ("saml:namequalifier".to_owned(), proof.name_qualifier.clone()),
+                ("saml:sub".to_owned(), proof.assertion.subject.clone()),
+                ("saml:sub_type".to_owned(), proof.subject_type.clone()),
+            ],
+            tags: proof.wishes.tags,
+            transitive: proof.wishes.transitive,
+            source_identity: proof.wishes.source_identity,
+        };
+        let mut answer = assumed.begin(ctx, call)?;
+        answer["Subject"] = proof.assertion.subject.into();
+        answer["SubjectType"] = proof.subject_type.into();
+        answer["Issuer"] = proof.assertion.issuer.into();
+        answer["Audience"] = proof.assertion.recipient.into();
+        answer["NameQualifier"] = proof.name_qualifier.into();
+        Ok(answer)
+    }
+}
