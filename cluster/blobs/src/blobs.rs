@@ -13,7 +13,7 @@ use breakwater_meta::{MetaClient, Mirror};
 use breakwater_storage::{Disk, KeyProvider, StorageError};
 use breakwater_transport::{Kind, Transport};
 use breakwater_types::{Formats, NodeKind, NodeName, SharedClock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -75,12 +75,28 @@ pub struct Blobs {
     holders: Vec<NodeName>,
 }
 
+/// Chunks whose key is lost with the store's header can't be read by anybody: they are put aside, and copied again from the
+/// other holders, rather than the whole node be kept from starting.
+fn open(dir: &Path, disk: Arc<dyn Disk>, provider: &dyn KeyProvider, now: i64) -> Result<Chunks, StorageError> {
+    let e = match Chunks::open(dir, disk.clone(), provider) {
+        Err(e) if e.is_corrupt() => e,
+        opened => return opened,
+    };
+    let aside = dir.with_extension(format!("damaged-{now}"));
+    tracing::error!(error = %e, aside = %aside.display(), "this node's chunks can't be opened: it begins anew");
+    let failed =
+        |source| StorageError::Io { doing: format!("putting {} aside", dir.display()), source: Arc::new(source) };
+    disk.rename(dir, &aside).map_err(failed)?;
+    Chunks::open(dir, disk, provider)
+}
+
 impl Blobs {
     /// Opens this node's chunks, answers other holders, and looks after what it holds for as long as somebody has what
     /// this returns.
     pub async fn start(parts: Parts, settings: Settings) -> Result<Arc<Blobs>, StorageError> {
         let Parts { transport, meta, nodes, holders, formats, clock, dir, disk, provider } = parts;
-        let opened = tokio::task::spawn_blocking(move || Chunks::open(&dir, disk, &*provider)).await;
+        let now = clock.unix_ms();
+        let opened = tokio::task::spawn_blocking(move || open(&dir, disk, &*provider, now)).await;
         let chunks = Arc::new(opened.map_err(|e| StorageError::Stopped { reason: e.to_string() })??);
         let blobs = Arc::new(Blobs {
             catalogue: Catalogue::new(Mirror::start(meta.clone(), CATALOGUE.to_vec())),

@@ -108,6 +108,24 @@ async fn a_node_that_lost_its_disk_gets_its_chunks_back() -> Result<()> {
     Ok(())
 }
 
+/// Without its header a node can't read any of its chunks; that mustn't keep the node from starting.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_chunks_can_not_be_opened_gets_them_back() -> Result<()> {
+    let region = filled(&quick(), 2).await?;
+    let node = &region.nodes[1];
+    let store = node.chunk_files()[0].ancestors().nth(2).expect("the store").to_owned();
+    node.stop_blobs();
+    damage(&store.join("STORE"));
+    node.start_blobs(&quick()).await;
+    node.holds(2).await;
+    assert_eq!(node.metric("blob_chunks_repaired_total"), 2.0);
+    let mut names = std::fs::read_dir(store.parent().expect("the node's"))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    assert!(names.any(|name| name.starts_with("blobs.damaged-")), "nothing is thrown away");
+    region.stop().await;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_whole_copy_is_damage_and_one_that_can_not_be_asked_is_not() -> Result<()> {
     let region = filled(&quick(), 1).await?;
