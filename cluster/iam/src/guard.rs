@@ -6,7 +6,7 @@ use breakwater_aws::{
     About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, Session, not_authorized,
 };
 use breakwater_meta::Mirror;
-use breakwater_policy::{Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
+use breakwater_policy::{Asked, Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
 use breakwater_types::AccountId;
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
@@ -32,7 +32,9 @@ struct Compiled {
     session: Option<Vec<(String, Arc<Policy>)>>,
     identity: Vec<(String, Arc<Policy>)>,
     boundary: Option<(String, Arc<Policy>)>,
-    /// Whether any of these looks at more than action and resource.
+    /// The condition keys that any of these looks at.
+    asked: Asked,
+    /// Whether there are any.
     asks: bool,
     /// Whether any of these looks at tags of resources.
     asks_for_tags: bool,
@@ -64,7 +66,7 @@ type TagsOf = Box<dyn Fn(&str) -> Option<BTreeMap<String, String>> + Send + Sync
 
 fn asks_for_tags(policy: &Policy) -> bool {
     let is_tag = |key: &str| key.to_ascii_lowercase().contains(":resourcetag/");
-    policy.statements.iter().any(|statement| statement.context_keys().into_iter().any(is_tag))
+    policy.keys().any(is_tag)
 }
 
 pub struct Guard {
@@ -235,6 +237,7 @@ impl Guard {
             session: None,
             identity: Vec::new(),
             boundary: None,
+            asked: Asked::default(),
             asks: false,
             asks_for_tags: false,
             gone: !matches!(principal.identity, Identity::Root),
@@ -301,10 +304,11 @@ impl Guard {
             compiled.session = Some(all);
         }
         let session = compiled.session.iter().flatten();
-        let all: Vec<_> = compiled.identity.iter().chain(&compiled.boundary).chain(session).collect();
-        let (asks, asks_for_tags) =
-            (all.iter().any(|(_, policy)| policy.asks()), all.iter().any(|(_, policy)| asks_for_tags(policy)));
-        (compiled.asks, compiled.asks_for_tags) = (asks, asks_for_tags);
+        let all = compiled.identity.iter().chain(&compiled.boundary).chain(session).map(|(_, policy)| policy);
+        let (asks, for_tags) =
+            (all.clone().any(|policy| policy.asks()), all.clone().any(|policy| asks_for_tags(policy)));
+        let asked = Asked::by(all.map(|policy| &**policy));
+        (compiled.asks, compiled.asks_for_tags, compiled.asked) = (asks, for_tags, asked);
         compiled.made_of = reader.made_of;
         compiled
     }
@@ -318,7 +322,7 @@ impl Guard {
         resource: &Arn,
         about: &About<'_>,
     ) -> Result<(), AwsError> {
-        let mut keys = self.request_keys(call);
+        let mut keys = self.request_keys(call, &Asked::default());
         if let CallerKind::WebIdentity { provider } | CallerKind::Saml { provider } = &federated.caller.kind {
             keys.set("aws:FederatedProvider", provider.as_str());
         }
@@ -341,13 +345,13 @@ impl Guard {
     }
 
     /// The condition keys of the request alone.
-    fn request_keys(&self, call: &Call) -> ConditionKeys {
-        let mut keys = ConditionKeys::default();
+    fn request_keys(&self, call: &Call, asked: &Asked) -> ConditionKeys {
+        let mut keys = ConditionKeys::of(asked);
         let seconds = call.received_unix_ms.div_euclid(1_000);
-        keys.set("aws:CurrentTime", rfc3339(seconds));
-        keys.set("aws:EpochTime", seconds.to_string());
-        keys.set("aws:SourceIp", call.source.ip().to_canonical().to_string());
-        keys.set("aws:SecureTransport", call.secure.to_string());
+        keys.set_with("aws:CurrentTime", || rfc3339(seconds));
+        keys.set_with("aws:EpochTime", || seconds.to_string());
+        keys.set_with("aws:SourceIp", || call.source.ip().to_canonical().to_string());
+        keys.set_with("aws:SecureTransport", || call.secure.to_string());
         keys.set("aws:RequestedRegion", self.region.as_str());
         keys.set("aws:ViaAWSService", "false");
         keys.set("aws:PrincipalIsAWSService", "false");
@@ -358,8 +362,8 @@ impl Guard {
     }
 
     /// The condition keys that every signed request has.
-    fn keys(&self, call: &Call, compiled: &Compiled) -> ConditionKeys {
-        let mut keys = self.request_keys(call);
+    fn keys(&self, call: &Call, compiled: &Compiled, asked: &Asked) -> ConditionKeys {
+        let mut keys = self.request_keys(call, asked);
         let seconds = call.received_unix_ms.div_euclid(1_000);
         keys.set("aws:PrincipalAccount", call.principal.account.as_str());
         keys.set("aws:PrincipalArn", compiled.caller.arn.as_str());
@@ -388,7 +392,7 @@ impl Guard {
         }
         if let Some(session) = &call.principal.session {
             keys.set("aws:userid", session.user_id.as_str());
-            keys.set("aws:TokenIssueTime", rfc3339(session.issued_unix_s));
+            keys.set_with("aws:TokenIssueTime", || rfc3339(session.issued_unix_s));
             for (tag, value) in &session.tags {
                 keys.set(format!("aws:PrincipalTag/{tag}"), value.as_str());
             }
@@ -396,15 +400,15 @@ impl Guard {
                 keys.set("aws:FederatedProvider", provider.as_str());
             }
             for (key, value) in &session.more.keys {
-                keys.set(key.as_str(), value.as_str());
+                keys.set(key.clone(), value.as_str());
             }
             if let Some(source) = &session.source_identity {
                 keys.set("aws:SourceIdentity", source.as_str());
             }
             // Long-lived credentials have no such key at all.
-            keys.set("aws:MultiFactorAuthPresent", session.mfa_unix_s.is_some().to_string());
+            keys.set_with("aws:MultiFactorAuthPresent", || session.mfa_unix_s.is_some().to_string());
             if let Some(mfa) = session.mfa_unix_s {
-                keys.set("aws:MultiFactorAuthAge", (seconds - mfa).max(0).to_string());
+                keys.set_with("aws:MultiFactorAuthAge", || (seconds - mfa).max(0).to_string());
             }
         }
         keys
@@ -506,8 +510,11 @@ impl Authorizer for Guard {
             self.denied.inc();
             return Err(AwsError::invalid_token());
         }
-        let keys = if compiled.asks || about.policy.as_ref().is_some_and(|p| p.policy.asks()) {
-            let mut keys = self.keys(call, &compiled);
+        let of_resource = about.policy.as_ref().is_some_and(|p| p.policy.asks());
+        let keys = if compiled.asks || of_resource {
+            // Whatever a policy of the resource may ask for beside.
+            let asked = if of_resource { &Asked::default() } else { &compiled.asked };
+            let mut keys = self.keys(call, &compiled, asked);
             keys.set("aws:ResourceAccount", owner(resource.as_str(), &principal.account));
             if compiled.asks_for_tags || about.policy.as_ref().is_some_and(|p| asks_for_tags(&p.policy)) {
                 self.resource_tags(resource.as_str(), &mut keys);

@@ -203,8 +203,8 @@ impl Condition {
         &self.key
     }
 
-    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
-        self.operands.iter().flat_map(|operand| {
+    pub(crate) fn variables(&self, defaulted: bool) -> impl Iterator<Item = &str> {
+        self.operands.iter().flat_map(move |operand| {
             let (text, arn) = match operand {
                 Operand::Text(pattern) => (Some(pattern), None),
                 Operand::Arn(pattern) => (None, Some(pattern)),
@@ -212,8 +212,8 @@ impl Condition {
                     (None, None)
                 }
             };
-            let of_text = text.into_iter().flat_map(Pattern::variables);
-            of_text.chain(arn.into_iter().flat_map(ArnPattern::variables))
+            let of_text = text.into_iter().flat_map(move |p| p.variables(defaulted));
+            of_text.chain(arn.into_iter().flat_map(move |p| p.variables(defaulted)))
         })
     }
 
@@ -272,8 +272,8 @@ mod tests {
         let mut context = Context::default();
         match values {
             [] => {}
-            [one] => context.set(key, *one),
-            many => context.set_many(key, many.iter().map(|s| (*s).to_owned()).collect()),
+            [one] => context.set(key.to_owned(), *one),
+            many => context.set_many(key.to_owned(), many.iter().map(|s| (*s).to_owned()).collect()),
         }
         context
     }

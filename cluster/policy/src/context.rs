@@ -1,5 +1,8 @@
 //! What is known of a request, by condition key.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 /// A key's value: most have one, some (tag keys, leading keys) have many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -23,27 +26,89 @@ impl Value {
     }
 }
 
+/// The only condition keys that some policies ask for; nothing where it isn't worth the while to look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked(Option<Arc<[String]>>);
+
+/// With more of them, looking each up takes as long as making all values.
+const ASKED_MAX: usize = 32;
+
+impl Asked {
+    pub fn by<'a>(policies: impl IntoIterator<Item = &'a crate::Policy>) -> Asked {
+        let mut all: Vec<&str> = policies.into_iter().flat_map(crate::Policy::keys).collect();
+        all.sort_unstable();
+        all.dedup();
+        Asked((all.len() <= ASKED_MAX).then(|| all.into_iter().map(str::to_owned).collect()))
+    }
+}
+
 /// Condition keys and their values; names in any case are the same key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Context(Vec<(String, Value)>);
+pub struct Context {
+    values: Vec<(Cow<'static, str>, Value)>,
+    asked: Asked,
+}
 
 impl Context {
-    pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.put(key.into(), Value::One(value.into()));
+    /// Keeps only what is asked for.
+    pub fn of(asked: &Asked) -> Context {
+        Context { values: Vec::new(), asked: asked.clone() }
     }
-    pub fn set_many(&mut self, key: impl Into<String>, values: Vec<String>) {
-        self.put(key.into(), Value::Many(values));
+    /// Whether a value of this key may be looked at: making one that isn't is a waste.
+    pub fn wants(&self, key: &str) -> bool {
+        self.asked.0.as_ref().is_none_or(|asked| asked.iter().any(|one| one.eq_ignore_ascii_case(key)))
     }
-    fn put(&mut self, key: String, value: Value) {
-        match self.0.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&key)) {
+    pub fn set(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<String>) {
+        self.set_with(key, || value);
+    }
+    /// For values that take some work to make.
+    pub fn set_with<V: Into<String>>(&mut self, key: impl Into<Cow<'static, str>>, value: impl FnOnce() -> V) {
+        let key = key.into();
+        if self.wants(&key) {
+            self.put(key, Value::One(value().into()));
+        }
+    }
+    pub fn set_many(&mut self, key: impl Into<Cow<'static, str>>, values: Vec<String>) {
+        let key = key.into();
+        if self.wants(&key) {
+            self.put(key, Value::Many(values));
+        }
+    }
+    fn put(&mut self, key: Cow<'static, str>, value: Value) {
+        match self.values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&key)) {
             Some((_, old)) => *old = value,
-            None => self.0.push((key, value)),
+            None => self.values.push((key, value)),
         }
     }
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+        self.values.iter().find(|(known, _)| known.eq_ignore_ascii_case(key)).map(|(_, value)| value)
     }
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(key, _)| key.as_str())
+        self.values.iter().map(|(key, _)| key.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Policy, Use};
+
+    #[test]
+    fn only_what_is_asked_for_is_kept() {
+        let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"a:b",
+            "Resource":"arn:aws:x:::${aws:username}/*","Condition":{"StringLike":{"AWS:PrincipalTag/team":"${s:key, 'x'}*"},
+            "ArnLike":{"aws:SourceArn":"arn:aws:x:::${t:key}"}}}]}"#;
+        let policy = Policy::parse(document, Use::Identity).unwrap();
+        let mut context = Context::of(&Asked::by([&policy]));
+        for key in ["aws:username", "aws:principaltag/TEAM", "s:key", "aws:SourceArn", "t:key"] {
+            assert!(context.wants(key), "{key}");
+            context.set(key.to_owned(), "v");
+        }
+        context.set("aws:SourceIp", "v");
+        context.set_many("aws:TagKeys", Vec::new());
+        context.set_with("aws:CurrentTime", || -> String { unreachable!("nobody asks") });
+        assert_eq!(context.keys().count(), 5);
+        assert!(Context::default().wants("aws:SourceIp"));
+        assert!(!Context::of(&Asked::by([])).wants("aws:SourceIp"));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::document::{Effect, Policy, Statement};
+use crate::pattern::CutArn;
 use crate::principal::{Caller, CallerKind, Reach};
 
 /// May `caller` do `action` to `resource`?
@@ -92,16 +93,28 @@ impl Decision<'_> {
     }
 }
 
+/// A question, made ready to be put to many statements.
+struct Asking<'a> {
+    question: &'a Question<'a>,
+    resource: CutArn<'a>,
+}
+
+impl<'a> Asking<'a> {
+    fn new(question: &'a Question<'a>) -> Self {
+        Asking { question, resource: CutArn::new(question.resource) }
+    }
+}
+
 impl Statement {
     /// How near it comes to naming the caller, if it applies at all.
-    fn applies(&self, question: &Question<'_>) -> Option<Reach> {
-        let Question { caller, action, resource, context, .. } = question;
+    fn applies(&self, asking: &Asking<'_>) -> Option<Reach> {
+        let Question { caller, action, context, .. } = asking.question;
         let acts = self.actions.any.iter().any(|a| a.matches(action, context)) != self.actions.not;
         if !acts {
             return None;
         }
         if let Some(resources) = &self.resources
-            && resources.any.iter().any(|r| r.matches(resource, context)) == resources.not
+            && resources.any.iter().any(|r| r.matches_cut(&asking.resource, context)) == resources.not
         {
             return None;
         }
@@ -114,33 +127,29 @@ impl Statement {
 }
 
 /// The first statement with this effect that applies.
-fn first<'a>(
-    policies: &[Named<'a>],
-    layer: Layer,
-    effect: Effect,
-    question: &Question<'_>,
-) -> Option<(Place<'a>, Reach)> {
+fn first<'a>(policies: &[Named<'a>], layer: Layer, effect: Effect, asking: &Asking<'_>) -> Option<(Place<'a>, Reach)> {
     policies.iter().find_map(|named| {
         let mut statements = named.policy.statements.iter().enumerate();
         statements.find_map(|(statement, one)| {
-            let reach = if one.effect == effect { one.applies(question)? } else { return None };
+            let reach = if one.effect == effect { one.applies(asking)? } else { return None };
             Some((Place { layer, policy: named.name, statement }, reach))
         })
     })
 }
 
 /// The nearest that a resource's policy comes to allowing it.
-fn granted<'a>(policy: Option<Named<'a>>, question: &Question<'_>) -> Option<(Place<'a>, Reach)> {
+fn granted<'a>(policy: Option<Named<'a>>, asking: &Asking<'_>) -> Option<(Place<'a>, Reach)> {
     let named = policy?;
     let grants = named.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow);
     let grants = grants.filter_map(|(statement, one)| {
-        Some((Place { layer: Layer::Resource, policy: named.name, statement }, one.applies(question)?))
+        Some((Place { layer: Layer::Resource, policy: named.name, statement }, one.applies(asking)?))
     });
     grants.max_by_key(|(_, reach)| *reach)
 }
 
 /// Decides. What is denied somewhere is denied; what nothing allows is denied.
 pub fn decide<'a>(question: &Question<'_>, sources: &Sources<'a>) -> Decision<'a> {
+    let asking = &Asking::new(question);
     let boundary = sources.boundary.as_slice();
     let resource = sources.resource.as_slice();
     let session = sources.session.unwrap_or_default();
@@ -151,13 +160,14 @@ pub fn decide<'a>(question: &Question<'_>, sources: &Sources<'a>) -> Decision<'a
         (Layer::Resource, resource),
     ];
     for (layer, policies) in layers {
-        if let Some((place, _)) = first(policies, layer, Effect::Deny, question) {
+        if let Some((place, _)) = first(policies, layer, Effect::Deny, asking) {
             return Decision { outcome: Outcome::Denied(Why::Explicit(layer)), by: Some(place) };
         }
     }
     let no = |layer| Decision { outcome: Outcome::Denied(Why::Silent(layer)), by: None };
     let yes = |by| Decision { outcome: Outcome::Allowed, by };
-    let grant = granted(sources.resource, question);
+    let grant = granted(sources.resource, asking);
+    let allowing = first(sources.identity, Layer::Identity, Effect::Allow, asking);
     let at_home = question.caller.account == question.account;
     let (needs_grant, grant_is_enough) = match &question.caller.kind {
         // They have no identity here whose policies could allow anything.
@@ -174,24 +184,24 @@ pub fn decide<'a>(question: &Question<'_>, sources: &Sources<'a>) -> Decision<'a
         _ => true,
     };
     if bounded {
-        let silent = |layer, policies| first(policies, layer, Effect::Allow, question).is_none().then_some(layer);
+        let silent = |layer, policies| first(policies, layer, Effect::Allow, asking).is_none().then_some(layer);
         let by_boundary = sources.boundary.and_then(|_| silent(Layer::Boundary, boundary));
         let by_session = sources.session.and_then(|policies| silent(Layer::Session, policies));
         let by_identity = || match (&question.caller.kind, &grant) {
             (CallerKind::Root, _) => None,
             (_, Some((_, Reach::Exact | Reach::Broad))) if grant_is_enough => None,
-            _ => silent(Layer::Identity, sources.identity),
+            _ => allowing.is_none().then_some(Layer::Identity),
         };
         if let Some(layer) = by_identity().or(by_boundary).or(by_session) {
             return no(layer);
         }
     }
-    let by_identity = first(sources.identity, Layer::Identity, Effect::Allow, question);
-    yes(by_identity.or(grant).map(|(place, _)| place))
+    yes(allowing.or(grant).map(|(place, _)| place))
 }
 
 /// Every statement that applies, for people who ask why.
 pub fn matching<'a>(question: &Question<'_>, sources: &Sources<'a>) -> Vec<(Place<'a>, Effect)> {
+    let asking = &Asking::new(question);
     let boundary = sources.boundary.as_slice();
     let resource = sources.resource.as_slice();
     let layers = [
@@ -204,7 +214,7 @@ pub fn matching<'a>(question: &Question<'_>, sources: &Sources<'a>) -> Vec<(Plac
     for (layer, policies) in layers {
         for named in policies {
             for (statement, one) in named.policy.statements.iter().enumerate() {
-                if one.applies(question).is_some() {
+                if one.applies(asking).is_some() {
                     all.push((Place { layer, policy: named.name, statement }, one.effect));
                 }
             }

@@ -208,9 +208,17 @@ impl Policy {
 impl Policy {
     /// Whether a decision by it may depend on the context: it has conditions or variables.
     pub fn asks(&self) -> bool {
-        self.statements.iter().any(|statement| {
-            let resources = statement.resources.iter().flat_map(|clause| &clause.any);
-            !statement.conditions.is_empty() || resources.into_iter().any(ArnPattern::has_variables)
+        self.keys().next().is_some()
+    }
+
+    /// The condition keys that a decision by it may depend on: of conditions, and of variables anywhere.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(|statement| {
+            let resources =
+                statement.resources.iter().flat_map(|clause| &clause.any).flat_map(|arn| arn.variables(true));
+            let conditions =
+                statement.conditions.iter().flat_map(|one| std::iter::once(one.key()).chain(one.variables(true)));
+            resources.chain(conditions)
         })
     }
 }

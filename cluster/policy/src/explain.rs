@@ -12,8 +12,8 @@ impl Statement {
     /// The condition keys and variables that it looks at, in order, each once.
     pub fn context_keys(&self) -> Vec<&str> {
         let mut all: Vec<&str> = Vec::new();
-        let resources = self.resources.iter().flat_map(|clause| &clause.any).flat_map(ArnPattern::variables);
-        let conditions = self.conditions.iter().flat_map(|c| std::iter::once(c.key()).chain(c.variables()));
+        let resources = self.resources.iter().flat_map(|clause| &clause.any).flat_map(|arn| arn.variables(false));
+        let conditions = self.conditions.iter().flat_map(|c| std::iter::once(c.key()).chain(c.variables(false)));
         for key in resources.chain(conditions) {
             if !all.iter().any(|known| known.eq_ignore_ascii_case(key)) {
                 all.push(key);
@@ -27,7 +27,8 @@ impl Statement {
     fn concerns(&self, question: &Question<'_>) -> bool {
         let Question { action, resource, context, .. } = question;
         let acts = self.actions.any.iter().any(|a| a.matches(action, context)) != self.actions.not;
-        let fits = |r: &ArnPattern| r.variables().any(|key| context.get(key).is_none()) || r.matches(resource, context);
+        let fits =
+            |r: &ArnPattern| r.variables(false).any(|key| context.get(key).is_none()) || r.matches(resource, context);
         acts && self.resources.as_ref().is_none_or(|clause| clause.any.iter().any(fits) != clause.not)
     }
 }

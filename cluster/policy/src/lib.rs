@@ -17,7 +17,7 @@ mod pattern;
 mod principal;
 mod validate;
 
-pub use context::{Context, Value};
+pub use context::{Asked, Context, Value};
 pub use decide::{Decision, Layer, Named, Outcome, Place, Question, Sources, Why, decide, matching};
 pub use document::{Effect, Malformed, Policy, Statement, Use};
 pub use explain::{deciding, line_and_column, missing_keys, positions};

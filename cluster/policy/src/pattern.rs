@@ -30,6 +30,10 @@ pub(crate) struct Reading {
 pub(crate) struct Pattern {
     parts: Vec<Part>,
     folded: bool,
+    /// What it begins with, before any wildcard or variable: most texts that don't match differ here already.
+    prefix: Vec<u8>,
+    /// Nothing comes after the prefix.
+    exact: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,6 +64,18 @@ fn variable(inside: &str) -> Result<Part, BadVariable> {
 }
 
 impl Pattern {
+    fn new(parts: Vec<Part>, folded: bool) -> Pattern {
+        let first = match parts.first() {
+            Some(Part::Signs(signs)) => signs.as_slice(),
+            Some(Part::Variable { .. }) | None => &[],
+        };
+        let bytes = first.iter().map_while(|sign| if let Sign::Byte(byte) = sign { Some(*byte) } else { None });
+        let prefix: Vec<u8> = bytes.collect();
+        let exact =
+            parts.len() < 2 && prefix.len() == first.len() && !matches!(parts.first(), Some(Part::Variable { .. }));
+        Pattern { parts, folded, prefix, exact }
+    }
+
     pub(crate) fn parse(text: &str, reading: Reading) -> Result<Pattern, BadVariable> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -90,14 +106,14 @@ impl Pattern {
                 }
             }
         }
-        Ok(Pattern { parts, folded: false })
+        Ok(Pattern::new(parts, false))
     }
 
     /// Wildcards, no variables, any case: as actions are written.
     pub(crate) fn folded(text: &str) -> Pattern {
         let reading = Reading { wildcards: true, variables: false };
         let parsed = Pattern::parse(&text.to_ascii_lowercase(), reading);
-        Pattern { parts: parsed.map(|p| p.parts).unwrap_or_default(), folded: true }
+        Pattern::new(parsed.map(|p| p.parts).unwrap_or_default(), true)
     }
 
     /// The same text with `:` cut out, in at most `most` pieces; variables stay whole.
@@ -118,17 +134,13 @@ impl Pattern {
                 }
             }
         }
-        pieces.into_iter().map(|parts| Pattern { parts, folded: self.folded }).collect()
+        pieces.into_iter().map(|parts| Pattern::new(parts, self.folded)).collect()
     }
 
-    pub(crate) fn has_variables(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Variable { .. }))
-    }
-
-    /// The keys of its variables that have no default.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Variable { key, default: None } => Some(key.as_str()),
+    /// The keys of its variables: of those that have no default, or of those that have one too.
+    pub(crate) fn variables(&self, defaulted: bool) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(move |part| match part {
+            Part::Variable { key, default } if defaulted || default.is_none() => Some(key.as_str()),
             Part::Variable { .. } | Part::Signs(_) => None,
         })
     }
@@ -144,7 +156,7 @@ impl Pattern {
     }
 
     pub(crate) fn anything() -> Pattern {
-        Pattern { parts: vec![Part::Signs(vec![Sign::Many])], folded: false }
+        Pattern::new(vec![Part::Signs(vec![Sign::Many])], false)
     }
 
     /// Nothing where a variable has no value.
@@ -169,8 +181,13 @@ impl Pattern {
     }
 
     pub(crate) fn matches(&self, text: &str, context: &Context) -> bool {
+        let Some((start, rest)) = text.as_bytes().split_at_checked(self.prefix.len()) else { return false };
+        let begins = if self.folded { start.eq_ignore_ascii_case(&self.prefix) } else { start == self.prefix };
+        if !begins || self.exact {
+            return begins && rest.is_empty();
+        }
         match self.signs(context) {
-            Some(signs) => glob(&signs, text.as_bytes(), self.folded),
+            Some(signs) => glob(&signs[self.prefix.len()..], rest, self.folded),
             None => false,
         }
     }
@@ -243,6 +260,19 @@ pub(crate) enum ArnPattern {
 
 const SEGMENTS: usize = 6;
 
+/// A given ARN, cut once for all patterns that it is compared with; nothing where it has fewer segments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CutArn<'a>(Option<[&'a str; SEGMENTS]>);
+
+impl<'a> CutArn<'a> {
+    pub(crate) fn new(arn: &'a str) -> Self {
+        let mut pieces = arn.splitn(SEGMENTS, ':');
+        let mut segments = [""; SEGMENTS];
+        let whole = segments.iter_mut().all(|segment| pieces.next().map(|piece| *segment = piece).is_some());
+        CutArn(whole.then_some(segments))
+    }
+}
+
 impl ArnPattern {
     pub(crate) fn parse(text: &str, variables: bool) -> Result<ArnPattern, BadVariable> {
         if text == "*" {
@@ -254,29 +284,25 @@ impl ArnPattern {
         Ok(ArnPattern::Segments(segments))
     }
 
-    pub(crate) fn has_variables(&self) -> bool {
-        match self {
-            ArnPattern::Everything => false,
-            ArnPattern::Segments(segments) => segments.iter().any(Pattern::has_variables),
-        }
-    }
-
-    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn variables(&self, defaulted: bool) -> impl Iterator<Item = &str> {
         let segments = match self {
             ArnPattern::Everything => &[][..],
             ArnPattern::Segments(segments) => segments,
         };
-        segments.iter().flat_map(Pattern::variables)
+        segments.iter().flat_map(move |segment| segment.variables(defaulted))
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {
-        match self {
-            ArnPattern::Everything => true,
-            ArnPattern::Segments(segments) => {
-                let mut given = arn.splitn(SEGMENTS, ':');
-                let all = segments.iter().all(|s| given.next().is_some_and(|given| s.matches(given, context)));
-                all && given.next().is_none()
+        self.matches_cut(&CutArn::new(arn), context)
+    }
+
+    pub(crate) fn matches_cut(&self, arn: &CutArn<'_>, context: &Context) -> bool {
+        match (self, &arn.0) {
+            (ArnPattern::Everything, _) => true,
+            (ArnPattern::Segments(segments), Some(given)) => {
+                segments.iter().zip(given).all(|(segment, given)| segment.matches(given, context))
             }
+            (ArnPattern::Segments(_), None) => false,
         }
     }
 }

@@ -82,9 +82,9 @@ fn decisions_are_those_that_aws_documents() {
             for (key, value) in &case.context {
                 match value {
                     Value::Array(many) => {
-                        context.set_many(key, many.iter().map(|v| v.as_str().unwrap().to_owned()).collect());
+                        context.set_many(key.clone(), many.iter().map(|v| v.as_str().unwrap().to_owned()).collect());
                     }
-                    one => context.set(key, one.as_str().unwrap()),
+                    one => context.set(key.clone(), one.as_str().unwrap()),
                 }
             }
             let caller = caller(&case.caller);

@@ -201,7 +201,7 @@ impl Operation for BatchGetItem {
         let tables = request.request_items.iter().flatten();
         let all = tables.flat_map(|(name, of)| of.keys.iter().flatten().map(|key| (Some(name.as_str()), Some(key))));
         leading_keys(ctx, call, all, keys);
-        let (mut attributes, mut projects) = (Attributes::default(), true);
+        let (mut attributes, mut projects) = (Attributes::wanted_by(keys), true);
         for of in request.request_items.iter().flat_map(BTreeMap::values) {
             attributes = of.keys.iter().flatten().fold(attributes, |all, key| all.item(Some(key)));
             attributes = attributes

@@ -278,7 +278,7 @@ impl Operation for BatchWriteItem {
             })
         });
         leading_keys(ctx, call, all.clone(), keys);
-        all.fold(Attributes::default(), |attributes, (_, item)| attributes.item(item)).set(keys);
+        all.fold(Attributes::wanted_by(keys), |attributes, (_, item)| attributes.item(item)).set(keys);
         returns(None, request.return_consumed_capacity.as_deref(), keys);
     }
 

@@ -51,6 +51,9 @@ pub fn leading_keys<'a>(
     items: impl IntoIterator<Item = (Option<&'a str>, Option<&'a WireItem>)>,
     keys: &mut ConditionKeys,
 ) {
+    if !keys.wants(LEADING_KEYS) {
+        return;
+    }
     let mut values: Vec<String> = Vec::new();
     let mut of: Option<(&str, Option<String>)> = None;
     for (table, item) in items {
@@ -92,30 +95,43 @@ pub fn queried_key(
         };
         asked.equal_to(hash).map(text)
     };
+    if !keys.wants(LEADING_KEYS) {
+        return;
+    }
     keys.set_many(LEADING_KEYS, vec![find().unwrap_or_else(|| UNKNOWN.to_owned())]);
 }
 
 /// The top-level attributes that a request names anywhere, collected for `dynamodb:Attributes`.
-#[derive(Default)]
 pub struct Attributes {
+    /// Nobody collects what no policy asks for.
+    wanted: bool,
     names: BTreeSet<String>,
     unreadable: bool,
 }
 
+const ATTRIBUTES: &str = "dynamodb:Attributes";
+
 impl Attributes {
+    pub fn wanted_by(keys: &ConditionKeys) -> Self {
+        Attributes { wanted: keys.wants(ATTRIBUTES), names: BTreeSet::new(), unreadable: false }
+    }
+
     pub fn item(mut self, item: Option<&WireItem>) -> Self {
+        let item = item.filter(|_| self.wanted);
         self.names.extend(item.into_iter().flat_map(WireItem::names).cloned());
         self
     }
 
     /// Of legacy parameters.
     pub fn named<'a>(mut self, names: impl IntoIterator<Item = &'a String>) -> Self {
-        self.names.extend(names.into_iter().cloned());
+        if self.wanted {
+            self.names.extend(names.into_iter().cloned());
+        }
         self
     }
 
     pub fn expression(mut self, text: Option<&str>, names: Option<&BTreeMap<String, String>>) -> Self {
-        match text.map(|text| attribute_names(text, names)) {
+        match text.filter(|_| self.wanted).map(|text| attribute_names(text, names)) {
             Some(Some(found)) => self.names.extend(found),
             Some(None) => self.unreadable = true,
             None => {}
@@ -125,7 +141,7 @@ impl Attributes {
 
     pub fn set(self, keys: &mut ConditionKeys) {
         let unknown = self.unreadable.then(|| UNKNOWN.to_owned());
-        keys.set_many("dynamodb:Attributes", self.names.into_iter().chain(unknown).collect());
+        keys.set_many(ATTRIBUTES, self.names.into_iter().chain(unknown).collect());
     }
 }
 

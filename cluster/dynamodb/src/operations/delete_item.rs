@@ -76,7 +76,7 @@ impl Operation for DeleteItem {
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         leading_keys(ctx, call, [(request.table_name.as_deref(), request.key.as_ref())], keys);
         let names = request.placeholders.expression_attribute_names.as_ref();
-        Attributes::default()
+        Attributes::wanted_by(keys)
             .item(request.key.as_ref())
             .named(request.expected.iter().flat_map(|e| e.keys()))
             .expression(request.condition_expression.as_deref(), names)

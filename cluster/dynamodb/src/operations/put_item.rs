@@ -76,7 +76,7 @@ impl Operation for PutItem {
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         leading_keys(ctx, call, [(request.table_name.as_deref(), request.item.as_ref())], keys);
         let names = request.placeholders.expression_attribute_names.as_ref();
-        Attributes::default()
+        Attributes::wanted_by(keys)
             .item(request.item.as_ref())
             .named(request.expected.iter().flat_map(|e| e.keys()))
             .expression(request.condition_expression.as_deref(), names)

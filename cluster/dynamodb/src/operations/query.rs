@@ -81,7 +81,7 @@ impl Operation for Query {
         let conditions = request.key_conditions.as_ref();
         queried_key(ctx, call, request.table_name.as_deref(), expression, conditions, keys);
         let names = request.placeholders.expression_attribute_names.as_ref();
-        Attributes::default()
+        Attributes::wanted_by(keys)
             .named(request.attributes_to_get.iter().flatten())
             .named(request.key_conditions.iter().flat_map(|c| c.keys()))
             .named(request.query_filter.iter().flat_map(|c| c.keys()))

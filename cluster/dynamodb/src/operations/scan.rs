@@ -94,7 +94,7 @@ impl Operation for Scan {
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         let names = request.placeholders.expression_attribute_names.as_ref();
-        Attributes::default()
+        Attributes::wanted_by(keys)
             .named(request.attributes_to_get.iter().flatten())
             .named(request.scan_filter.iter().flat_map(|c| c.keys()))
             .expression(request.filter_expression.as_deref(), names)
