@@ -1,15 +1,15 @@
 //! GetAccountSummary.
 
 use super::quotas;
+use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
 use breakwater_aws::query::ENTRIES;
 
 /// Quotas of AWS's that hold here too, and what this region's accounts don't have.
-const FIXED: [(&str, usize); 20] = [
+const FIXED: [(&str, usize); 19] = [
     ("AccessKeysPerUserQuota", 2),
     ("AccountAccessKeysPresent", 0),
     ("AccountMFAEnabled", 0),
-    ("AccountPasswordPresent", 0),
     ("AccountSigningCertificatesPresent", 0),
     ("AssumeRolePolicySizeQuota", 2_048),
     ("AttachedPoliciesPerGroupQuota", 10),
@@ -66,6 +66,8 @@ impl Operation for GetAccountSummary {
         set("MFADevicesInUse", devices.iter().filter(|device| device.user.is_some()).count());
         let policies: Vec<ManagedPolicy> = ctx.all(call, &store::prefix(call, Kind::Policy)).await?;
         set("PolicyVersionsInUse", policies.iter().map(|policy| policy.versions.len()).sum());
+        let root = ctx.find::<Login>(call, login::key(&call.principal.account, login::ROOT)).await?;
+        set("AccountPasswordPresent", usize::from(root.is_some()));
         for (name, number) in FIXED {
             set(name, number);
         }
