@@ -131,10 +131,12 @@ def test_users_change_their_own_password_where_the_account_or_a_policy_lets_them
     assert again("Another-horse-2", "Another-horse-2") == "PasswordPolicyViolation"
     assert again("Another-horse-2", "Third-horse-3") == "OK"
     assert again("Third-horse-3", GOOD) == "OK"
-    # An explicit deny wins.
+    # An explicit deny wins, once every node has heard of it.
     iam.put_user_policy(UserName=person.name, PolicyName="no", PolicyDocument=policy(
-        {"Effect": "Deny", "Action": "iam:ChangePassword", "Resource": "*"}))
-    settles(own.change_password, "AccessDenied", OldPassword=GOOD, NewPassword="Fourth-horse-4")
+        {"Effect": "Deny", "Action": ["iam:ChangePassword", "iam:GetAccountPasswordPolicy"], "Resource": "*"}))
+    settles(own.get_account_password_policy, "AccessDenied")
+    code, message = refused(own.change_password, OldPassword=GOOD, NewPassword="Fourth-horse-4")
+    assert code == "AccessDenied" and message.endswith("with an explicit deny in an identity-based policy")
     iam.delete_account_password_policy()
     iam.put_user_policy(UserName=person.name, PolicyName="no", PolicyDocument=policy(
         allow("iam:ChangePassword", "arn:aws:iam::*:user/${aws:username}")))
