@@ -787,8 +787,6 @@ IN_VAIN = allow("*", "*", Condition={"StringEquals": {"aws:PrincipalArn": "nobod
 
 
 @pytest.mark.parametrize("rights", [(), (IN_VAIN,)], ids=["no policy", "a condition that never holds"])
-
-
 def test_no_operation_is_reached_without_a_policy_and_each_refusal_leaves_an_event(
         iam, session, table, person, rights):
     if rights:

@@ -2,16 +2,16 @@
 
 use super::quotas;
 use super::set_security_token_service_preferences::token_version;
+use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
 use crate::iam::server_certificates::{self, ServerCertificate};
 use breakwater_aws::query::ENTRIES;
 
 /// Quotas of AWS's that hold here too, and what this region's accounts don't have.
-const FIXED: [(&str, usize); 16] = [
+const FIXED: [(&str, usize); 15] = [
     ("AccessKeysPerUserQuota", 2),
     ("AccountAccessKeysPresent", 0),
     ("AccountMFAEnabled", 0),
-    ("AccountPasswordPresent", 0),
     ("AccountSigningCertificatesPresent", 0),
     ("AssumeRolePolicySizeQuota", 2_048),
     ("AttachedPoliciesPerGroupQuota", 10),
@@ -70,6 +70,8 @@ impl Operation for GetAccountSummary {
         set("ServerCertificates", certificates.len());
         set("ServerCertificatesQuota", server_certificates::CERTIFICATES_MAX);
         set("GlobalEndpointTokenVersion", token_version(ctx, call).await? as usize);
+        let root = ctx.find::<Login>(call, login::key(&call.principal.account, login::ROOT)).await?;
+        set("AccountPasswordPresent", usize::from(root.is_some()));
         for (name, number) in FIXED {
             set(name, number);
         }
