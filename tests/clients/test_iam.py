@@ -775,7 +775,6 @@ def sample(shape, table, at=""):
 IN_VAIN = allow("*", "*", Condition={"StringEquals": {"aws:PrincipalArn": "nobody"}})
 
 
-@pytest.mark.parametrize("rights", [(), (IN_VAIN,)], ids=["no policy", "a condition that never holds"])
 def listed_operations():
     """Of each service, as the coverage table has them, which a unit test keeps to what is routed."""
     listed, service = {}, ""
@@ -787,6 +786,7 @@ def listed_operations():
     return listed
 
 
+@pytest.mark.parametrize("rights", [(), (IN_VAIN,)], ids=["no policy", "a condition that never holds"])
 def test_no_operation_is_reached_without_a_policy_and_each_refusal_leaves_an_event(
         iam, session, table, person, rights):
     if rights:
