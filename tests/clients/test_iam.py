@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from conftest import error_of, make_table, outcome, until
-from own_region import DYNAMODB, FRONT, OwnRegion, create, retried, wait_for
+from own_region import DYNAMODB, FRONT, HERE, OwnRegion, create, retried, wait_for
 
 ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
 # What a change may take to reach all nodes; generous, for a machine that is busy with a build.

@@ -5,10 +5,14 @@
 //! From both, events move to the group as soon as it can be reached. An event's key is its own, so that one that is
 //! sent twice is kept once.
 //!
+//! The group numbers events in the order of their arrival; trails are delivered by it. What a trail selects is in
+//! [`trails`]. Data calls leave events where a trail's selector names them ([`DataEvents`]): those wait for nothing.
+//!
 //! This crate must not: know what a record says, but for what it is looked up by.
 //!
-//! Invariants: an event leaves the outbox or a spool only when a quorum of the group has it; a spool is bounded, and who
-//! finds it full waits, then is told to try again.
+//! Invariants: an event leaves the outbox or a spool only when a quorum of the group has it; an event has one arrival
+//! number, however often it was sent; a spool is bounded: a management call that finds it full waits, then is told to try
+//! again, and the event of a data call is counted and dropped.
 
 mod arrivals;
 mod courier;

@@ -10,6 +10,7 @@ use breakwater_storage::{Batch, Direction, Engine, KeyRange, StorageError};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const KIND_EVENT: u8 = 1;
@@ -130,6 +131,7 @@ impl AuditMachine {
         batch: &mut Batch,
     ) -> Result<(), String> {
         let mut all = self.segments.write();
+        let mut touched = BTreeSet::new();
         for event in events {
             if self.is_known(&all, category, event, prefix).map_err(|e| e.to_string())? {
                 continue;
@@ -141,11 +143,12 @@ impl AuditMachine {
             let number = all.take(segment, event.unix_ms, bytes).ok_or("a segment that isn't there")?;
             batch.put(prefix.key(&place), to_stored(event)?);
             batch.put(prefix.key(&segments::arrival_key(number)), place.clone());
-            let segment_now = all.all.get(&segment).copied();
             all.unwritten.insert(place);
-            if let Some(now) = segment_now {
-                batch.put(prefix.key(&segment_key(segment)), to_stored(&now)?);
-            }
+            touched.insert(segment);
+        }
+        for segment in touched {
+            let now = all.all.get(&segment).ok_or("a segment that isn't there")?;
+            batch.put(prefix.key(&segment_key(segment)), to_stored(now)?);
         }
         Ok(())
     }

@@ -177,11 +177,13 @@ fn conditions<O: Operation>(ctx: &O::Context, call: &Call, request: &O::Request,
     }
 }
 
-/// `aws:RequestTag/${TagKey}` stands for each `aws:RequestTag/…`.
+/// `aws:RequestTag/${TagKey}` stands for each `aws:RequestTag/…`, `${OIDCProvider}:aud` for each provider's.
 fn lists(listed: &[&str], key: &str) -> bool {
-    listed.iter().any(|one| match one.strip_suffix("${TagKey}") {
-        Some(prefix) => key.starts_with(prefix),
-        None => *one == key,
+    listed.iter().any(|one| {
+        match one.split_once("${").and_then(|(before, rest)| Some((before, rest.split_once('}')?.1))) {
+            Some((before, after)) => key.strip_prefix(before).is_some_and(|rest| rest.ends_with(after)),
+            None => *one == key,
+        }
     })
 }
 

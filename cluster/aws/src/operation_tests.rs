@@ -138,6 +138,7 @@ impl Operation for Enter {
     const ACTION: &'static str = "sts:AssumeRoleWithSAML";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const RESOURCE_TYPE: &'static str = "role";
     const UNSIGNED: bool = true;
     async fn prepare(_: &Arc<Context>, _: &Call, request: &mut Entering) -> Result<(), AwsError> {
         request.caller = request.vouched.then(|| Federated {

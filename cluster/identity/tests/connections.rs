@@ -34,6 +34,9 @@ impl Join for Probe {
     async fn renew(&self, _: Request<RenewRequest>) -> Result<Response<CertificateReply>, Status> {
         Err(Status::unimplemented("not asked here"))
     }
+    async fn certify_agent(&self, _: Request<RenewRequest>) -> Result<Response<CertificateReply>, Status> {
+        Err(Status::unimplemented("not asked here"))
+    }
 }
 
 fn now() -> Arc<ManualClock> {

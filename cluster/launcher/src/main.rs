@@ -172,13 +172,15 @@ fn up(which: &Which, settings: Settings) -> Result<()> {
     println!(
         "\nThe region {} is ready ({:.1} s): {} hosts in three zones.\n\n  \
          AWS endpoint   {}\n  DynamoDB       {}  (stays when every control node is down)\n  \
-         AWS profile    {name}\n\nTry:\n  AWS_PROFILE={name} aws dynamodb list-tables\n  \
+         AWS profile    {name}\n  \
+         Console        {}/_console\n\nTry:\n  AWS_PROFILE={name} aws dynamodb list-tables\n  \
          scripts/status\n  scripts/chaos kill az-b",
         region.settings.region,
         began.elapsed().as_secs_f64(),
         region.hosts.len(),
         region.endpoint(),
         region.dynamodb_endpoint(),
+        region.endpoint(),
     );
     Ok(())
 }

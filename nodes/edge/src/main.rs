@@ -42,6 +42,10 @@ fn main() -> ExitCode {
     };
     run("edge-node", &common.clone(), |shutdown| async move {
         let pages = Pages::new(json!({"name": common.name, "kind": "edge", "zone": null}));
+        // Front doors trust this address. Of a machine's loopback addresses another one would be taken by itself.
+        if common.address.is_loopback() {
+            breakwater_net::set_source(common.address);
+        }
         let metrics = Metrics::default();
         pages.register(|registry| metrics.register(registry));
         let mut backends = Vec::new();

@@ -3,12 +3,12 @@
 use super::Console;
 use super::asked::Asked;
 use super::sealing::Purpose;
-use super::session::Session;
+use super::session::{Person, Session};
 use crate::iam::errors;
 use crate::iam::passwords::login::{self, Due, Login};
 use crate::iam::passwords::policy;
 use breakwater_aws::{AwsError, Principal};
-use breakwater_iam::records;
+use breakwater_iam::records::{self, Kind, User};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -32,7 +32,9 @@ pub async fn of<'a>(console: &'a Console, asked: &'a Asked) -> Result<Option<Vis
         return Ok(None);
     }
     // Linearizable: a password that was changed, and a session that was ended, is so on every node at once.
-    let Some(login) = console.login(&login::key(&person.account, person.login_id())).await? else { return Ok(None) };
+    let key = login::key(&person.account, person.login_id());
+    let (login, is_same) = futures::join!(console.login(&key), console.is_still(person));
+    let (Some(login), true) = (login?, is_same?) else { return Ok(None) };
     if login.generation != session.generation || login.has_signed_out(&session.id) {
         return Ok(None);
     }
@@ -62,6 +64,18 @@ impl Visitor<'_> {
 }
 
 impl Console {
+    /// Whether somebody is called what she was called when she signed in: sessions of a user who was renamed, moved to
+    /// another path or made anew end.
+    async fn is_still(&self, person: &Person) -> Result<bool, AwsError> {
+        let Some(name) = &person.user else { return Ok(true) };
+        let key = records::key(&person.account, Kind::User, name);
+        let entry = self.iam.meta.get(&key, self.deadline()).await;
+        let Some(entry) = entry.map_err(|e| errors::unavailable(&e.to_string()))? else { return Ok(false) };
+        let user: User = records::read(&entry.value).map_err(AwsError::internal)?;
+        let arn = records::arn(&person.account, Kind::User, &user.path, &user.name);
+        Ok(user.id == person.id && arn == person.arn)
+    }
+
     /// Linearizable.
     pub async fn login(&self, key: &[u8]) -> Result<Option<Login>, AwsError> {
         let entry = self.iam.meta.get(key, self.deadline()).await;

@@ -62,7 +62,7 @@ pub async fn check(console: &Console, asked: &Asked) -> Reply {
     attempt(console, asked).await.unwrap_or_else(|e| super::refused::unavailable(&e))
 }
 
-/// Nothing but this form could have been meant: the cookie that it goes with came from our own page, and opens once.
+/// Needs no form token: the cookie isn't sent with other sites' forms, and a code counts once.
 async fn attempt(console: &Console, asked: &Asked) -> Result<Reply, AwsError> {
     let Some(half) = half_way(console, asked).await? else { return Ok(Reply::go("sign-in?ended=1")) };
     if console.addresses.is_shut(asked.source.ip(), Instant::now()) {

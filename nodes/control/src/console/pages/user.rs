@@ -101,7 +101,7 @@ fn access_keys(visitor: &Visitor<'_>, name: &str, answer: &Value) -> Markup {
                 }
             }
         }
-        p.more { (button(visitor, "key/create", &[("user", name)], "", "Create access key")) }
+        div.more { (button(visitor, "key/create", &[("user", name)], "", "Create access key")) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::quotas;
 use super::set_security_token_service_preferences::token_version;
+use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
 use crate::iam::server_certificates::{self, ServerCertificate};
 use breakwater_aws::query::ENTRIES;
@@ -11,7 +12,6 @@ const FIXED: [(&str, usize); 16] = [
     ("AccessKeysPerUserQuota", 2),
     ("AccountAccessKeysPresent", 0),
     ("AccountMFAEnabled", 0),
-    ("AccountPasswordPresent", 0),
     ("AccountSigningCertificatesPresent", 0),
     ("AssumeRolePolicySizeQuota", 2_048),
     ("AttachedPoliciesPerGroupQuota", 10),
@@ -22,6 +22,7 @@ const FIXED: [(&str, usize); 16] = [
     ("PolicySizeQuota", DOCUMENT_MAX),
     ("PolicyVersionsInUseQuota", 10_000),
     ("RolePolicySizeQuota", 10_240),
+    ("SigningCertificatesPerUserQuota", 2),
     ("UserPolicySizeQuota", 2_048),
     ("VersionsPerPolicyQuota", 5),
 ];
@@ -70,6 +71,8 @@ impl Operation for GetAccountSummary {
         set("ServerCertificates", certificates.len());
         set("ServerCertificatesQuota", server_certificates::CERTIFICATES_MAX);
         set("GlobalEndpointTokenVersion", token_version(ctx, call).await? as usize);
+        let root = ctx.find::<Login>(call, login::key(&call.principal.account, login::ROOT)).await?;
+        set("AccountPasswordPresent", usize::from(root.is_some()));
         for (name, number) in FIXED {
             set(name, number);
         }
