@@ -1,17 +1,37 @@
 """Certificates, SSH keys, credentials of single services, and roles that belong to services."""
 
 import base64
+import datetime
 import hashlib
 import subprocess
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import error_of, outcome
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from conftest import error_of, outcome, until
 from test_iam import Person, allow, iam, name, policy, settles, sts  # noqa: F401 (fixtures)
 
 
 def openssl(*words, given=None):
     return subprocess.run(["openssl", *words], input=given, capture_output=True, check=True, text=True).stdout
+
+
+def expired():
+    """A key and a certificate that ended yesterday."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    called = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "expired")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(called).issuer_name(called).public_key(key.public_key()).serial_number(7)
+        .not_valid_before(now - datetime.timedelta(days=2)).not_valid_after(now - datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode(), certificate.public_bytes(Encoding.PEM).decode()
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +47,9 @@ def made(tmp_path_factory):
             "-CAcreateserial", "-out", path("leaf.pem"))
     openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path("ec.key"))
     openssl("req", "-x509", "-key", path("ec.key"), "-days", "30", "-subj", "/CN=ec", "-out", path("ec.pem"))
+    key, certificate = expired()
+    (at / "expired.key").write_text(key)
+    (at / "expired.pem").write_text(certificate)
     openssl("rsa", "-in", path("leaf.key"), "-pubout", "-out", path("leaf.pub"))
     return {file.name: file.read_text() for file in at.iterdir()}
 
@@ -39,6 +62,9 @@ def test_server_certificates(iam, session, made):
         ({"CertificateBody": "nothing"}, "MalformedCertificate"),
         ({"PrivateKey": made["leaf.pem"]}, "MalformedCertificate"),
         ({"CertificateBody": made["leaf.pem"] + made["root.pem"]}, "MalformedCertificate"),
+        # A key that came along by mistake would be told with the certificate.
+        ({"CertificateBody": made["leaf.key"] + made["leaf.pem"]}, "MalformedCertificate"),
+        ({"CertificateBody": made["expired.pem"], "PrivateKey": made["expired.key"]}, "MalformedCertificate"),
         ({"CertificateChain": made["other.pem"]}, "MalformedCertificate"),
         ({"CertificateChain": made["root.pem"] + made["other.pem"]}, "MalformedCertificate"),
     ]:
@@ -82,6 +108,8 @@ def test_signing_certificates(iam, made):
     first = iam.upload_signing_certificate(UserName=user, CertificateBody=made["leaf.pem"])["Certificate"]
     assert first["Status"] == "Active" and 24 <= len(first["CertificateId"]) <= 128
     upload = lambda body: outcome(iam.upload_signing_certificate, UserName=user, CertificateBody=body)
+    assert iam.get_account_summary()["SummaryMap"]["SigningCertificatesPerUserQuota"] == 2
+    assert upload(made["expired.pem"]) == "InvalidCertificate"
     assert upload(made["leaf.pem"]) == "DuplicateCertificate"
     assert upload("x") == "MalformedCertificate"
     assert upload(made["other.pem"]) == "OK" and upload(made["root.pem"]) == "LimitExceeded"
@@ -92,7 +120,7 @@ def test_signing_certificates(iam, made):
         made["leaf.pem"]: "Inactive", made["other.pem"]: "Active"}
     with pytest.raises(ClientError) as info:
         iam.delete_user(UserName=user)
-    assert error_of(info) == ("DeleteConflict", "Cannot delete entity, must delete signing certificates first.")
+    assert error_of(info) == ("DeleteConflict", "Cannot delete entity, must delete certificates first.")
     # Another name moves nothing, and loses nothing.
     iam.update_user(UserName=user, NewUserName=user + "-2")
     assert len(iam.list_signing_certificates(UserName=user + "-2")["Certificates"]) == 2
@@ -118,7 +146,9 @@ def test_ssh_public_keys(iam, made):
     assert upload("ssh-rsa AAAA") == "InvalidPublicKey"
     iam.update_ssh_public_key(**get, Status="Inactive")
     assert [k["Status"] for k in iam.list_ssh_public_keys(UserName=user)["SSHPublicKeys"]] == ["Inactive"]
-    assert outcome(iam.delete_user, UserName=user) == "DeleteConflict"
+    with pytest.raises(ClientError) as info:
+        iam.delete_user(UserName=user)
+    assert error_of(info) == ("DeleteConflict", "Cannot delete entity, must remove referenced objects first.")
     iam.delete_ssh_public_key(**get)
     assert outcome(iam.get_ssh_public_key, **get, Encoding="SSH") == "NoSuchEntity"
     iam.delete_user(UserName=user)
@@ -161,19 +191,22 @@ def test_no_secret_of_these_is_in_the_audit_trail(iam, made, session):
     iam.create_user(UserName=user)
     secret = iam.create_service_specific_credential(
         UserName=user, ServiceName="cassandra.amazonaws.com")["ServiceSpecificCredential"]
+    key = iam.create_service_specific_credential(
+        UserName=user, ServiceName="bedrock.amazonaws.com")["ServiceSpecificCredential"]
     iam.upload_server_certificate(ServerCertificateName=one, CertificateBody=made["leaf.pem"], PrivateKey=made["leaf.key"])
     trail = session.client("cloudtrail")
     told = ""
-    for operation in ("CreateServiceSpecificCredential", "UploadServerCertificate"):
-        found = []
-        while not any(user in e["CloudTrailEvent"] or one in e["CloudTrailEvent"] for e in found):
-            found = trail.lookup_events(
-                LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": operation}])["Events"]
+    for operation, mark, count in (("CreateServiceSpecificCredential", user, 2), ("UploadServerCertificate", one, 1)):
+        events = lambda: [e["CloudTrailEvent"] for e in trail.lookup_events(
+            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": operation}])["Events"]]
+        found = until(events, lambda events: sum(mark in event for event in events) >= count)
         told += str(found)
     assert secret["ServicePassword"] not in told and made["leaf.key"][40:80] not in told
+    assert key["ServiceCredentialAlias"] in told and key["ServiceCredentialSecret"] not in told
     iam.delete_server_certificate(ServerCertificateName=one)
-    iam.delete_service_specific_credential(
-        UserName=user, ServiceSpecificCredentialId=secret["ServiceSpecificCredentialId"])
+    for each in (secret, key):
+        iam.delete_service_specific_credential(
+            UserName=user, ServiceSpecificCredentialId=each["ServiceSpecificCredentialId"])
     iam.delete_user(UserName=user)
 
 
@@ -186,7 +219,8 @@ def test_roles_of_services_are_theirs(iam):
     assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": service}
     attached = iam.list_attached_role_policies(RoleName=role_name)["AttachedPolicies"]
     assert [p["PolicyName"] for p in attached] == ["AutoScalingServiceRolePolicy"]
-    own = {"RoleName": role_name}
+    own, profile = {"RoleName": role_name}, name("profile")
+    iam.create_instance_profile(InstanceProfileName=profile)
     any_policy = "arn:aws:iam::aws:policy/ReadOnlyAccess"
     protected = [
         (iam.delete_role, {}),
@@ -196,6 +230,10 @@ def test_roles_of_services_are_theirs(iam):
         (iam.update_assume_role_policy, {"PolicyDocument": policy(
             {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})}),
         (iam.put_role_permissions_boundary, {"PermissionsBoundary": any_policy}),
+        (iam.delete_role_permissions_boundary, {}),
+        (iam.delete_role_policy, {"PolicyName": "p"}),
+        (iam.update_role, {"MaxSessionDuration": 7200}),
+        (iam.add_role_to_instance_profile, {"InstanceProfileName": profile}),
     ]
     for call, more in protected:
         assert outcome(call, **own, **more) == "UnmodifiableEntity", call
@@ -205,7 +243,14 @@ def test_roles_of_services_are_theirs(iam):
     assert outcome(iam.create_service_linked_role, AWSServiceName="rds.amazonaws.com", CustomSuffix="x") == "InvalidInput"
     user = name("user")
     iam.create_user(UserName=user)
-    assert outcome(iam.attach_user_policy, UserName=user, PolicyArn=attached[0]["PolicyArn"]) == "PolicyNotAttachable"
+    services = attached[0]["PolicyArn"]
+    assert outcome(iam.attach_user_policy, UserName=user, PolicyArn=services) == "PolicyNotAttachable"
+    bound = {"UserName": user, "PermissionsBoundary": services}
+    assert outcome(iam.put_user_permissions_boundary, **bound) == "PolicyNotAttachable"
+    iam.delete_instance_profile(InstanceProfileName=profile)
+    # AWS's own policies are told apart by their ids, too.
+    known = list(iam.get_paginator("list_policies").paginate(Scope="AWS").search("Policies"))
+    assert len({p["PolicyId"] for p in known}) == len(known) > 40
     iam.delete_user(UserName=user)
     task = iam.delete_service_linked_role(**own)["DeletionTaskId"]
     assert task.startswith(f"task/aws-service-role/{service}/{role_name}/")

@@ -47,6 +47,7 @@ pub const SECRETS: &[&str] = &[
     "SecretAccessKey",
     "SecretBinary",
     "SecretString",
+    "ServiceCredentialSecret",
     "ServicePassword",
     "ServiceSpecificCredentialSecret",
     "SessionToken",

@@ -2,7 +2,7 @@
 
 use super::Console;
 use super::sealing::Purpose;
-use crate::iam::unique_id;
+use crate::iam::shapes::temporary_id;
 use breakwater_aws::{Identity, Principal, sigv4};
 use breakwater_types::AccountId;
 use data_encoding::HEXLOWER;
@@ -73,7 +73,7 @@ pub struct Session {
 impl Session {
     pub fn begin(person: Person, generation: u64, mfa_unix_s: Option<i64>, now_unix_s: i64) -> Session {
         Session {
-            id: unique_id("ASIA"),
+            id: temporary_id(&person.account),
             person,
             issued_unix_s: now_unix_s,
             expires_unix_s: now_unix_s + LASTS_S,

@@ -1,6 +1,7 @@
 //! Counting what managed policies are attached to, in the transaction that attaches them.
 
 use super::errors;
+use super::service_linked_roles;
 use super::store::{Change, Context};
 use breakwater_aws::{AwsError, Call};
 use breakwater_iam::aws_managed;
@@ -16,6 +17,9 @@ pub struct Attach {
 impl Attach {
     /// One more or one less of the policy, which must exist. AWS's own aren't counted: they can't be deleted.
     pub async fn count(&mut self, ctx: &Context, call: &Call, arn: &str, by: i32) -> Result<(), AwsError> {
+        if by > 0 {
+            service_linked_roles::check_attachable(arn)?;
+        }
         if aws_managed(arn).is_some() {
             return Ok(());
         }

@@ -2,8 +2,8 @@
 
 use super::check;
 use breakwater_aws::AwsError;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::{PemObject, SectionKind};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Characters of a certificate's or a key's text.
@@ -33,13 +33,25 @@ fn unreadable() -> AwsError {
 
 /// The one certificate of a text.
 pub fn certificate(text: &str) -> Result<Vec<u8>, AwsError> {
-    let mut all = CertificateDer::pem_slice_iter(text.as_bytes());
-    let one = all.next().and_then(Result::ok).ok_or_else(unreadable)?;
-    if all.next().is_some() {
-        return Err(malformed("Certificate should contain only one certificate."));
-    }
+    let [one] = <[Vec<u8>; 1]>::try_from(certificates(text, 1).ok_or_else(unreadable)?).map_err(|_| unreadable())?;
     parsed(&one)?;
-    Ok(one.to_vec())
+    Ok(one)
+}
+
+/// Those of a text that holds nothing else: a key that came with one by mistake would be stored and told with it.
+fn certificates(text: &str, most: usize) -> Option<Vec<Vec<u8>>> {
+    let text = text.trim();
+    if !text.starts_with("-----BEGIN CERTIFICATE-----") || !text.ends_with("-----END CERTIFICATE-----") {
+        return None;
+    }
+    let mut all = Vec::new();
+    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()) {
+        match section {
+            Ok((SectionKind::Certificate, der)) if all.len() < most => all.push(der),
+            _ => return None,
+        }
+    }
+    Some(all)
 }
 
 fn parsed(der: &[u8]) -> Result<X509Certificate<'_>, AwsError> {
@@ -75,28 +87,25 @@ pub fn check_key(der: &[u8], key: &str) -> Result<(), AwsError> {
 
 /// Each certificate of the chain has to be the issuer of the one before, from the certificate itself on.
 pub fn check_chain(der: &[u8], chain: &str) -> Result<(), AwsError> {
-    let bad = |index: usize| {
+    let bad = |index: i64| {
         malformed(&format!(
             "Unable to validate certificate chain. The certificate chain must start with the immediate signing \
              certificate, followed by any intermediaries in order. The index within the chain of the invalid certificate \
              is: {index}"
         ))
     };
-    let mut before = der.to_vec();
-    let mut count = 0;
-    for (index, issuer) in CertificateDer::pem_slice_iter(chain.as_bytes()).enumerate() {
-        let issuer = issuer.ok().filter(|_| index < CHAIN_MAX).ok_or_else(|| bad(index))?;
-        let of = parsed(&issuer).map_err(|_| bad(index))?;
-        let certificate = parsed(&before)?;
+    let chain = certificates(chain, CHAIN_MAX).ok_or_else(|| bad(-1))?;
+    let mut certificate = parsed(der)?;
+    for (index, issuer) in (0..).zip(&chain) {
+        let of = parsed(issuer).map_err(|_| bad(index))?;
         let issued =
             certificate.issuer() == of.subject() && certificate.verify_signature(Some(of.public_key())).is_ok();
         if !issued {
             return Err(bad(index));
         }
-        before = issuer.to_vec();
-        count += 1;
+        certificate = of;
     }
-    if count == 0 { Err(bad(0)) } else { Ok(()) }
+    Ok(())
 }
 
 /// Capitals and digits.
@@ -137,7 +146,11 @@ mod tests {
         for bad in [other.as_str(), "", "x", &format!("{root}{other}")] {
             assert_eq!(check_chain(&der, bad).unwrap_err().code, "MalformedCertificate");
         }
-        assert!(certificate(&format!("{leaf}{root}")).is_err() && certificate("x").is_err());
+        let with_key = format!("{}{leaf}", key.serialize_pem());
+        for bad in ["x", &format!("{leaf}{root}"), &with_key, &format!("text\n{leaf}"), &leaf[..leaf.len() / 2]] {
+            assert_eq!(certificate(bad).unwrap_err().code, "MalformedCertificate");
+        }
+        assert!(certificate(&leaf.replace('\n', "\r\n")).is_ok());
         assert!(is_valid_at(&der, 1_790_000_000).unwrap() && expires(&der).unwrap() > 1_790_000_000);
     }
 }

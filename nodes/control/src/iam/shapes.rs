@@ -6,7 +6,9 @@ use breakwater_iam::records::{
     self, AccessKey, Group, InstanceProfile, Kind, ManagedPolicy, PolicyVersion, Role, User,
 };
 use breakwater_types::AccountId;
+use data_encoding::BASE32_NOPAD;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -155,11 +157,17 @@ pub fn policy(account: &AccountId, policy: &ManagedPolicy, usages: &Usages, whol
 /// AWS's own were there before us.
 const AWS_MADE_UNIX_S: i64 = 1_423_161_600;
 
+/// Of no other policy, and the same at every node.
+fn aws_policy_id(arn: &str) -> String {
+    let encoded = BASE32_NOPAD.encode(&Sha256::digest(arn.as_bytes()));
+    format!("ANPA{encoded:.16}")
+}
+
 pub fn aws_policy(policy: &AwsManaged, usages: &Usages, whole: bool) -> Value {
     let usage = usages.get(&policy.arn).copied().unwrap_or_default();
     let mut shape = json!({
         "PolicyName": policy.name,
-        "PolicyId": format!("ANPA{:A>16.16}", policy.name.to_uppercase().replace(|c: char| !c.is_ascii_uppercase(), "")),
+        "PolicyId": aws_policy_id(&policy.arn),
         "Arn": policy.arn,
         "Path": policy.path,
         "DefaultVersionId": "v1",
@@ -219,6 +227,9 @@ mod tests {
         // A published one of AWS's.
         assert_eq!(account_in("ASIAQNZGKIQY56JQ7WML").unwrap().as_str(), "029608264753");
         assert!(account_in("ASIA1").is_none() && account_in("").is_none() && account_in("ASIAééé").is_none());
+        let ids: std::collections::BTreeSet<String> =
+            breakwater_iam::aws_managed_all().map(|policy| aws_policy_id(&policy.arn)).collect();
+        assert!(ids.len() == breakwater_iam::aws_managed_all().count() && ids.iter().all(|id| id.len() == 20));
         assert_eq!(time(0), "1970-01-01T00:00:00Z");
         assert_eq!(encoded("{\"a\": 1}"), "%7B%22a%22%3A%201%7D");
     }

@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{Instances, event};
-use crate::iam::{secrets, unique_id};
+use crate::iam::{secrets, shapes};
 use breakwater_aws::{Credentials as _, Session};
 use breakwater_iam::records::{self, Kind, Role};
 use breakwater_proto::instance::{Credentials, Failure, Instance, Profile};
@@ -61,7 +61,7 @@ impl Instances {
     fn session(&self, view: &View, role: &Role, name: &str) -> Session {
         let now = self.clock.unix_s();
         Session {
-            access_key_id: unique_id("ASIA"),
+            access_key_id: shapes::temporary_id(&view.account),
             secret: secrets::new_secret().to_string(),
             account: view.account.clone(),
             arn: format!("arn:aws:sts::{}:assumed-role/{}/{name}", view.account, role.name),

@@ -1,6 +1,7 @@
 //! GetAccountAuthorizationDetails: users, groups, roles and policies, with all that says who may do what.
 
 use crate::iam::prelude::*;
+use crate::iam::roles::trusted;
 
 pub struct GetAccountAuthorizationDetails;
 
@@ -50,7 +51,8 @@ async fn roles(ctx: &Context, call: &Call) -> Result<Vec<Detail>, AwsError> {
     let account = &call.principal.account;
     let profiles: Vec<InstanceProfile> = ctx.all(call, &store::prefix(call, Kind::InstanceProfile)).await?;
     let roles: Vec<Role> = ctx.all(call, &store::prefix(call, Kind::Role)).await?;
-    let shape = |role: Role| {
+    let shape = |mut role: Role| {
+        role.trust = trusted::meant(&ctx.mirror, account, &role);
         let of = profiles.iter().filter(|profile| profile.role.as_ref() == Some(&role.name));
         let more = json!({
             "RolePolicyList": inline(&role.policies),

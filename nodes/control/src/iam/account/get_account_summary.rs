@@ -8,7 +8,7 @@ use crate::iam::server_certificates::{self, ServerCertificate};
 use breakwater_aws::query::ENTRIES;
 
 /// Quotas of AWS's that hold here too, and what this region's accounts don't have.
-const FIXED: [(&str, usize); 15] = [
+const FIXED: [(&str, usize); 16] = [
     ("AccessKeysPerUserQuota", 2),
     ("AccountAccessKeysPresent", 0),
     ("AccountMFAEnabled", 0),
@@ -22,6 +22,7 @@ const FIXED: [(&str, usize); 15] = [
     ("PolicySizeQuota", DOCUMENT_MAX),
     ("PolicyVersionsInUseQuota", 10_000),
     ("RolePolicySizeQuota", 10_240),
+    ("SigningCertificatesPerUserQuota", 2),
     ("UserPolicySizeQuota", 2_048),
     ("VersionsPerPolicyQuota", 5),
 ];

@@ -3,6 +3,7 @@
 
 use crate::iam::prelude::*;
 use breakwater_types::AccountId;
+use breakwater_types::formats::TRAILS;
 
 pub struct SetSecurityTokenServicePreferences;
 
@@ -44,6 +45,7 @@ impl Operation for SetSecurityTokenServicePreferences {
                 return Err(check::constraint(other, at, "Member must satisfy enum value set: [v1Token, v2Token]"));
             }
         };
+        ctx.needs_format(TRAILS)?;
         let change = || async {
             let ops = vec![put(key(&call.principal.account), &version)?];
             Ok(Change { compares: Vec::new(), ops, answer: json!({}) })

@@ -1,6 +1,7 @@
 //! AddRoleToInstanceProfile.
 
 use crate::iam::prelude::*;
+use crate::iam::service_linked_roles;
 
 pub struct AddRoleToInstanceProfile;
 
@@ -36,6 +37,7 @@ impl Operation for AddRoleToInstanceProfile {
         ctx.change(call, || async {
             let mut profile = ctx.named::<InstanceProfile>(call, Kind::InstanceProfile, name).await?;
             let role = ctx.named::<Role>(call, Kind::Role, role).await?;
+            service_linked_roles::protect(&role.record)?;
             if profile.record.role.is_some() {
                 return Err(errors::quota("InstanceSessionsPerInstanceProfile", 1));
             }

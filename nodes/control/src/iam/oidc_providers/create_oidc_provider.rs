@@ -9,9 +9,9 @@ pub struct CreateOidcProvider;
 pub struct Request {
     #[serde(rename = "Url")]
     url: Option<String>,
-    #[serde(rename = "ClientIDList", default, deserialize_with = "super::list")]
+    #[serde(rename = "ClientIDList", default, deserialize_with = "check::list")]
     client_ids: Option<Vec<String>>,
-    #[serde(rename = "ThumbprintList", default, deserialize_with = "super::list")]
+    #[serde(rename = "ThumbprintList", default, deserialize_with = "check::list")]
     thumbprints: Option<Vec<String>>,
     #[serde(rename = "Tags")]
     tags: Option<Vec<Tag>>,

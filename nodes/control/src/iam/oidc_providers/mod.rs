@@ -18,7 +18,6 @@ pub use update_thumbprint::UpdateThumbprint;
 
 use super::prelude::*;
 use super::store::Found;
-use serde::de::{Deserializer, Error as _};
 
 /// AWS's bounds.
 const CLIENT_IDS_MAX: usize = 100;
@@ -50,22 +49,6 @@ fn client_id<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> 
     match value.chars().count() {
         1..=255 => Ok(value),
         _ => Err(check::constraint(value, at, "Member must have length between 1 and 255, inclusive")),
-    }
-}
-
-/// A list of a request: forms have an empty one as an empty text.
-fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Given {
-        Values(Vec<String>),
-        Empty(String),
-    }
-    match Option::<Given>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(Given::Values(values)) => Ok(Some(values)),
-        Some(Given::Empty(text)) if text.is_empty() => Ok(Some(Vec::new())),
-        Some(Given::Empty(text)) => Err(D::Error::custom(format!("{text} is not a list"))),
     }
 }
 

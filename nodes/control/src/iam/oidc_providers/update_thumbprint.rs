@@ -8,7 +8,7 @@ pub struct UpdateThumbprint;
 pub struct Request {
     #[serde(rename = "OpenIDConnectProviderArn")]
     arn: Option<String>,
-    #[serde(rename = "ThumbprintList", default, deserialize_with = "super::list")]
+    #[serde(rename = "ThumbprintList", default, deserialize_with = "check::list")]
     thumbprints: Option<Vec<String>>,
 }
 

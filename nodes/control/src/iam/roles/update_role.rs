@@ -1,6 +1,7 @@
 //! UpdateRole.
 
 use crate::iam::prelude::*;
+use crate::iam::service_linked_roles;
 
 pub struct UpdateRole;
 
@@ -33,6 +34,10 @@ impl Operation for UpdateRole {
         let max_session_s = request.max_session_duration.map(|n| check::session_s(Some(n))).transpose()?;
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
+            // Its description is the account's own, also where a service has the rest.
+            if max_session_s.is_some() {
+                service_linked_roles::protect(&role.record)?;
+            }
             if let Some(description) = &request.description {
                 role.record.description = Some(description.clone());
             }

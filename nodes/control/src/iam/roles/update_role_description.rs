@@ -1,5 +1,6 @@
 //! UpdateRoleDescription.
 
+use super::trusted;
 use crate::iam::prelude::*;
 
 pub struct UpdateRoleDescription;
@@ -32,7 +33,9 @@ impl Operation for UpdateRoleDescription {
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
             role.record.description = Some(description.to_owned());
-            let answer = json!({"Role": shapes::role(&call.principal.account, &role.record, true)});
+            let account = &call.principal.account;
+            let shown = Role { trust: trusted::meant(&ctx.mirror, account, &role.record), ..role.record.clone() };
+            let answer = json!({"Role": shapes::role(account, &shown, true)});
             Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?], answer })
         })
         .await

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::iam::pem;
 use crate::iam::prelude::*;
+use breakwater_types::formats::TRAILS;
 use zeroize::Zeroizing;
 
 /// Characters of a chain; the longest form that is read at all ends before.
@@ -53,6 +54,9 @@ impl Operation for UploadServerCertificate {
         let body = pem::text(request.certificate_body.as_deref(), "certificateBody", pem::BODY_MAX)?;
         let secret = pem::text(secret.as_ref().map(|key| key.as_str()), "privateKey", pem::BODY_MAX)?;
         let der = pem::certificate(body)?;
+        if !pem::is_valid_at(&der, ctx.now())? {
+            return Err(AwsError::new("MalformedCertificate", 400, "The certificate is expired or not yet valid."));
+        }
         pem::check_key(&der, secret)?;
         let chain = match &request.certificate_chain {
             None => None,
@@ -62,6 +66,7 @@ impl Operation for UploadServerCertificate {
                 Some(chain)
             }
         };
+        ctx.needs_format(TRAILS)?;
         let account = &call.principal.account;
         let certificate = ServerCertificate {
             name: name.to_owned(),

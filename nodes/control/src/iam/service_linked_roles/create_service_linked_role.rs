@@ -2,6 +2,7 @@
 
 use super::{PATH, known};
 use crate::iam::prelude::*;
+use breakwater_types::formats::TRAILS;
 
 const SESSION_S: u32 = 3_600;
 
@@ -69,6 +70,7 @@ impl Operation for CreateServiceLinkedRole {
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
         });
+        ctx.needs_format(TRAILS)?;
         let account = &call.principal.account;
         room_for(ctx, call, Kind::Role)?;
         ctx.change(call, || async {

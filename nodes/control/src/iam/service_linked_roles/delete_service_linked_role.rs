@@ -4,6 +4,7 @@ use super::PATH;
 use super::task::{self, Task};
 use crate::iam::prelude::*;
 use breakwater_aws::audit;
+use breakwater_types::formats::TRAILS;
 
 pub struct DeleteServiceLinkedRole;
 
@@ -30,6 +31,7 @@ impl Operation for DeleteServiceLinkedRole {
     /// No service of this region keeps anything for its role yet: none can be in the way.
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = check::name(request.role_name.as_deref(), "roleName", 64)?;
+        ctx.needs_format(TRAILS)?;
         let uuid = audit::uuid(audit::new_id());
         ctx.change(call, || async {
             let role = ctx.named::<Role>(call, Kind::Role, name).await?;

@@ -3,6 +3,7 @@
 use super::credential;
 use super::service_specific::{self, KEYS, ServiceSpecificCredential};
 use crate::iam::prelude::*;
+use breakwater_types::formats::TRAILS;
 
 const PER_SERVICE_MAX: usize = 2;
 const DAY_S: i64 = 86_400;
@@ -60,6 +61,7 @@ impl Operation for CreateServiceSpecificCredential {
                 return Err(errors::invalid_input(format!("CredentialAgeDays is not supported for service {service}")));
             }
         };
+        ctx.needs_format(TRAILS)?;
         let account = &call.principal.account;
         let (id, secret) = (unique_id("ACCA"), service_specific::new_secret());
         let change = || async {

@@ -54,6 +54,13 @@ impl Operation for ListServiceSpecificCredentials {
         }
         let order = |(user, one): &(String, ServiceSpecificCredential)| format!("{user}/{}", one.id());
         let page = store::page(all, order, request.marker.as_deref(), max);
-        Ok(page.into_json(ServiceSpecificCredential::LIST, |(user, one)| one.shape(&user)))
+        let now = ctx.now();
+        Ok(page.into_json(ServiceSpecificCredential::LIST, |(user, one)| {
+            let mut shape = one.shape(&user);
+            if one.expires_unix_s.is_some_and(|expires| expires <= now) {
+                shape["Status"] = "Expired".into();
+            }
+            shape
+        }))
     }
 }

@@ -33,16 +33,16 @@ pub use upload_ssh_public_key::UploadSshPublicKey;
 use super::prelude::*;
 use credential::of_user;
 
-/// What has to be deleted before the user can be, in the order of AWS's checks.
+/// What has to be deleted before the user can be, in the order of AWS's checks and in its words.
 pub async fn first_to_delete(ctx: &Context, call: &Call, user_id: &str) -> Result<Option<&'static str>, AwsError> {
     if !of_user::<SigningCertificate>(ctx, call, user_id).await?.is_empty() {
-        return Ok(Some("delete signing certificates"));
+        return Ok(Some("delete certificates"));
     }
     if !of_user::<SshPublicKey>(ctx, call, user_id).await?.is_empty() {
-        return Ok(Some("delete SSH public keys"));
+        return Ok(Some("remove referenced objects"));
     }
     if !of_user::<ServiceSpecificCredential>(ctx, call, user_id).await?.is_empty() {
-        return Ok(Some("delete service specific credentials"));
+        return Ok(Some("remove referenced objects"));
     }
     Ok(None)
 }

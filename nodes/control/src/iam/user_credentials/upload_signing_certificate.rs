@@ -4,6 +4,7 @@ use super::credential::{self, UserCredential};
 use super::signing_certificate::SigningCertificate;
 use crate::iam::pem;
 use crate::iam::prelude::*;
+use breakwater_types::formats::TRAILS;
 
 const CERTIFICATES_MAX: usize = 2;
 
@@ -36,6 +37,7 @@ impl Operation for UploadSigningCertificate {
         if !pem::is_valid_at(&der, ctx.now())? {
             return Err(AwsError::new("InvalidCertificate", 400, "The certificate is expired or not yet valid."));
         }
+        ctx.needs_format(TRAILS)?;
         let id = pem::random_id(32);
         let change = || async {
             let user = credential::user(ctx, call, request.user_name.as_deref()).await?;

@@ -6,6 +6,7 @@ use super::ssh_format::{self, Bad};
 use super::ssh_public_key::SshPublicKey;
 use crate::iam::pem;
 use crate::iam::prelude::*;
+use breakwater_types::formats::TRAILS;
 
 const KEYS_MAX: usize = 5;
 
@@ -45,6 +46,7 @@ impl Operation for UploadSshPublicKey {
                 AwsError::new("InvalidPublicKey", 400, "The public key is not an RSA key of 2048 to 16384 bits.")
             }
         })?;
+        ctx.needs_format(TRAILS)?;
         let id = unique_id("APKA");
         let change = || async {
             let user = credential::user(ctx, call, request.user_name.as_deref()).await?;
