@@ -55,6 +55,11 @@ pub const SECRETS: &[&str] = &[
     "WebIdentityToken",
 ];
 
+/// Ends the first line of every private key in PEM.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+/// AWS's words for what isn't told.
+const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
+
 /// An event as it is stored and sent: what it is found by, and CloudTrail's record. It may grow at its end only, behind
 /// a new format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +189,8 @@ fn told(value: &Value) -> Value {
             Value::Object(members.map(|(name, value)| (lower_first(name), told(value))).collect())
         }
         Value::Array(all) => Value::Array(all.iter().map(told).collect()),
+        // Also where it was sent by mistake, as in front of a certificate.
+        Value::String(text) if text.contains(PRIVATE_KEY) => HIDDEN.into(),
         other => other.clone(),
     }
 }
@@ -497,6 +504,8 @@ mod tests {
         let request =
             json!({"UserName": "ann", "Password": "x", "Nested": [{"SecretAccessKey": "y", "qRCodePng": "z"}]});
         assert_eq!(told(&request), json!({"userName": "ann", "nested": [{}]}));
+        let misplaced = json!({"CertificateBody": "-----BEGIN RSA PRIVATE KEY-----\nMII"});
+        assert_eq!(told(&misplaced), json!({"certificateBody": HIDDEN}));
     }
 
     #[test]
