@@ -1,13 +1,12 @@
 """Fixtures of the client tests: they talk to a running region through the profile that scripts/up wrote."""
 
 import os
-import time
 import uuid
 
 import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from calls import make_table
+from people import NOBODY, ONCE, Person
 
 PROFILE = os.environ.get("AWS_PROFILE", "breakwater")
 
@@ -27,36 +26,12 @@ def session():
 
 @pytest.fixture(scope="session")
 def dynamodb(session):
-    # One attempt: what AWS would hide by repeating must not be hidden here.
-    return session.client("dynamodb", config=Config(retries={"total_max_attempts": 1}, read_timeout=20))
+    return session.client("dynamodb", config=ONCE)
 
 
 @pytest.fixture(scope="session")
 def resource(session):
     return session.resource("dynamodb")
-
-
-def outcome(call, **arguments):
-    """`OK`, or the error's code."""
-    try:
-        call(**arguments)
-        return "OK"
-    except ClientError as e:
-        return e.response["Error"]["Code"]
-
-
-def make_table(dynamodb, hash_type="S", range_type=None, **more):
-    name = "t-" + uuid.uuid4().hex[:12]
-    keys = [{"AttributeName": "pk", "KeyType": "HASH"}]
-    attributes = [{"AttributeName": "pk", "AttributeType": hash_type}]
-    if range_type:
-        keys.append({"AttributeName": "sk", "KeyType": "RANGE"})
-        attributes.append({"AttributeName": "sk", "AttributeType": range_type})
-    attributes += more.pop("attributes", [])
-    more.setdefault("BillingMode", "PAY_PER_REQUEST")
-    dynamodb.create_table(TableName=name, KeySchema=keys, AttributeDefinitions=attributes, **more)
-    dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    return name
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +60,44 @@ def key():
     return "k-" + uuid.uuid4().hex[:12]
 
 
-def until(read, there, seconds=10):
-    """What an eventually consistent read answers when it has what was written."""
-    end = time.monotonic() + seconds
-    while True:
-        answer = read()
-        if there(answer):
-            return answer
-        assert time.monotonic() < end, f"still not there after {seconds} s: {str(answer)[:200]}"
-        time.sleep(0.02)
+@pytest.fixture(scope="module")
+def iam(session):
+    return session.client("iam", config=ONCE)
 
 
-def error_of(info):
-    return info.value.response["Error"]["Code"], info.value.response["Error"]["Message"]
+@pytest.fixture(scope="module")
+def nobody(session):
+    """STS for who has no credentials at all."""
+    return session.client("sts", config=NOBODY)
+
+
+@pytest.fixture(scope="module")
+def account(sts):
+    return sts.get_caller_identity()["Account"]
+
+
+@pytest.fixture(scope="module")
+def sts(session):
+    return session.client("sts", config=ONCE)
+
+
+@pytest.fixture(params=["control", "data"])
+def door(request):
+    """DynamoDB's items are asked of the control nodes' front doors, or of the data nodes'."""
+    return request.param
+
+
+@pytest.fixture
+def person(iam, session, door):
+    person = Person(iam, session, door)
+    yield person
+    person.remove()
+
+
+@pytest.fixture(scope="module")
+def table(dynamodb):
+    table = make_table(dynamodb)
+    for key in ("mine", "yours"):
+        dynamodb.put_item(TableName=table, Item={"pk": {"S": key}})
+    yield table
+    dynamodb.delete_table(TableName=table)

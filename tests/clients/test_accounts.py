@@ -6,12 +6,11 @@ import stat
 
 import boto3
 import pytest
-from botocore.config import Config
-from conftest import outcome
+from calls import outcome
 from own_region import DYNAMODB, FRONT, OwnRegion, create, wait_for
+from people import ONCE
 
 FIRST, OTHER = "111122223333", "444455556666"
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
 
 
 @pytest.fixture(scope="module")

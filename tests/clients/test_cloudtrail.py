@@ -12,11 +12,11 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import error_of, outcome
+from calls import error_of, outcome
 from own_region import DYNAMODB, FRONT, OwnRegion, create, wait_for
+from people import ONCE
 
 FIRST, OTHER = "111122223333", "444455556666"
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
 CALLS = 1_000
 
 

@@ -8,47 +8,11 @@ import uuid
 import boto3
 import jwt
 import pytest
-from botocore import UNSIGNED
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import error_of, make_table, outcome, until
+from calls import error_of, outcome, until
 from cryptography.hazmat.primitives import serialization
 from identity_provider import Key, Provider, base64url, thumbprint
-from test_iam import Person, allow, name, policy, remove_role, sample, session_of, settles
-
-NOBODY = Config(retries={"total_max_attempts": 1}, read_timeout=20, signature_version=UNSIGNED)
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
-
-
-@pytest.fixture(scope="module")
-def iam(session):
-    return session.client("iam", config=ONCE)
-
-
-@pytest.fixture(scope="module")
-def account(session):
-    return session.client("sts", config=ONCE).get_caller_identity()["Account"]
-
-
-@pytest.fixture(scope="module")
-def nobody(session):
-    """STS for who has no credentials at all."""
-    return session.client("sts", config=NOBODY)
-
-
-@pytest.fixture(scope="module")
-def table(dynamodb):
-    table = make_table(dynamodb)
-    dynamodb.put_item(TableName=table, Item={"pk": {"S": "mine"}})
-    yield table
-    dynamodb.delete_table(TableName=table)
-
-
-@pytest.fixture(params=["control", "data"])
-def person(iam, session, request):
-    person = Person(iam, session, request.param)
-    yield person
-    person.remove()
+from people import NOBODY, ONCE, allow, name, policy, remove_role, sample, session_of, settles
 
 
 class Known:

@@ -1,112 +1,19 @@
 """Who may do what: users, groups and policies through the official clients, in force at every front door."""
 
-import base64
-import hmac
 import json
 import pathlib
 import re
-import struct
 import time
 import uuid
 
 import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import error_of, make_table, outcome, until
-from own_region import DYNAMODB, FRONT, HERE, OwnRegion, create, retried, wait_for
-
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
-# What a change may take to reach all nodes; generous, for a machine that is busy with a build.
-EVERYWHERE = 15
-
-
-@pytest.fixture(scope="module")
-def iam(session):
-    return session.client("iam", config=ONCE)
-
-
-@pytest.fixture(scope="module")
-def sts(session):
-    return session.client("sts", config=ONCE)
-
-
-def name(kind):
-    return f"{kind}-{uuid.uuid4().hex[:10]}"
-
-
-def policy(*statements):
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def allow(action, resource, **more):
-    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
-
-
-class Person:
-    """A user with an access key, and clients that sign with it."""
-
-    def __init__(self, iam, session, door="control"):
-        self.iam, self.session, self.door, self.name = iam, session, door, name("user")
-        self.arn = iam.create_user(UserName=self.name)["User"]["Arn"]
-        self.key = iam.create_access_key(UserName=self.name)["AccessKey"]
-
-    def client(self, service, key=None):
-        key = key or self.key
-        endpoint = self.session.client(service).meta.endpoint_url
-        if service == "dynamodb" and self.door == "data":
-            front, port = endpoint.rsplit(":", 1)
-            endpoint = f"{front}:{int(port) - FRONT + DYNAMODB}"
-        return boto3.Session(
-            aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
-            aws_session_token=key.get("SessionToken"), region_name=self.session.region_name,
-        ).client(service, config=ONCE, endpoint_url=endpoint)
-
-    def remove(self):
-        for policy_name in self.iam.list_user_policies(UserName=self.name)["PolicyNames"]:
-            self.iam.delete_user_policy(UserName=self.name, PolicyName=policy_name)
-        for attached in self.iam.list_attached_user_policies(UserName=self.name)["AttachedPolicies"]:
-            self.iam.detach_user_policy(UserName=self.name, PolicyArn=attached["PolicyArn"])
-        for group in self.iam.list_groups_for_user(UserName=self.name)["Groups"]:
-            self.iam.remove_user_from_group(UserName=self.name, GroupName=group["GroupName"])
-        for key in self.iam.list_access_keys(UserName=self.name)["AccessKeyMetadata"]:
-            self.iam.delete_access_key(UserName=self.name, AccessKeyId=key["AccessKeyId"])
-        self.iam.delete_user(UserName=self.name)
-
-
-@pytest.fixture(params=["control", "data"])
-def door(request):
-    """DynamoDB's items are asked of the control nodes' front doors, or of the data nodes'."""
-    return request.param
-
-
-@pytest.fixture
-def person(iam, session, door):
-    person = Person(iam, session, door)
-    yield person
-    person.remove()
-
-
-def settles(call, wanted, **arguments):
-    """Awaits that the call ends so, on several nodes in a row."""
-    end = time.monotonic() + EVERYWHERE
-    row = 0
-    while row < 8:
-        got = outcome(call, **arguments)
-        row = row + 1 if got == wanted else 0
-        assert time.monotonic() < end, f"{got} rather than {wanted}"
-        if not row:
-            time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def table(dynamodb):
-    table = make_table(dynamodb)
-    for key in ("mine", "yours"):
-        dynamodb.put_item(TableName=table, Item={"pk": {"S": key}})
-    yield table
-    dynamodb.delete_table(TableName=table)
-
+from calls import error_of, make_table, outcome, until
+from own_region import FRONT, OwnRegion, create, retried, wait_for
+from people import (
+    EVERYWHERE, ONCE, Device, Person, allow, name, policy, remove_role, role_for, sample, session_of, settles, trust,
+)
 
 def test_a_user_in_a_group_reads_one_table_and_one_leading_key(iam, session, dynamodb, table, person):
     client = person.client("dynamodb")
@@ -238,27 +145,6 @@ def test_a_user_without_policies_may_do_nothing_but_ask_who_she_is(person):
         assert error_of(info)[0] == "AccessDenied", call
         assert info.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
         assert f"User: {person.arn} is not authorized to perform: iam:" in error_of(info)[1]
-
-
-def role_for(iam, *trust, **more):
-    role = name("role")
-    iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(*trust), **more)
-    return role
-
-
-def trust(principal, **more):
-    return {"Effect": "Allow", "Action": more.pop("Action", "sts:AssumeRole"), "Principal": {"AWS": principal}, **more}
-
-
-def remove_role(iam, role):
-    for one in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        iam.delete_role_policy(RoleName=role, PolicyName=one)
-    iam.delete_role(RoleName=role)
-
-
-def session_of(answer):
-    credentials = answer["Credentials"]
-    return {**credentials, "AccessKeyId": credentials["AccessKeyId"]}
 
 
 def test_a_role_is_assumed_with_an_external_id_and_bounds_its_session(iam, table, person):
@@ -422,31 +308,6 @@ def test_session_tokens_are_the_users_rights_for_a_while(iam, table, person):
     # Of a user who is gone, nothing is left.
     iam.delete_user_policy(UserName=person.name, PolicyName="all")
     settles(items.list_tables, "AccessDeniedException")
-
-
-class Device:
-    """What an authenticator app does with the seed that it was shown."""
-
-    def __init__(self, iam, **more):
-        answer = iam.create_virtual_mfa_device(VirtualMFADeviceName=name("mfa"), **more)["VirtualMFADevice"]
-        self.iam, self.serial, self.picture = iam, answer["SerialNumber"], answer["QRCodePNG"]
-        self.seed = base64.b32decode(answer["Base32StringSeed"])
-        self.began = int(time.time()) // 30
-
-    def code(self, step):
-        digest = hmac.new(self.seed, struct.pack(">q", self.began + step), "sha1").digest()
-        at = digest[19] & 15
-        return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7fffffff) % 1_000_000:06}"
-
-    def enable(self, person):
-        """With codes of before, so that those of now can still be used."""
-        self.iam.enable_mfa_device(
-            UserName=person.name, SerialNumber=self.serial, AuthenticationCode1=self.code(-2), AuthenticationCode2=self.code(-1)
-        )
-
-    def remove(self, person):
-        self.iam.deactivate_mfa_device(UserName=person.name, SerialNumber=self.serial)
-        self.iam.delete_virtual_mfa_device(SerialNumber=self.serial)
 
 
 def test_a_table_is_deleted_only_by_who_holds_her_device(iam, dynamodb, person):
@@ -744,35 +605,6 @@ DATA = {
     "BatchExecuteStatement", "BatchGetItem", "BatchWriteItem", "DeleteItem", "ExecuteStatement", "ExecuteTransaction",
     "GetItem", "PutItem", "Query", "Scan", "TransactGetItems", "TransactWriteItems", "UpdateItem",
 }
-TRUST = policy(trust("111122223333"))
-
-
-def sample(shape, table, at=""):
-    """The least that a request of this shape can hold and still pass validation."""
-    if shape.type_name == "structure":
-        wanted = shape.required_members or []
-        if shape.name == "WriteRequest":
-            wanted = ["PutRequest"]
-        return {member: sample(shape.members[member], table, member) for member in wanted}
-    if shape.type_name == "list":
-        return [sample(shape.member, table, at)]
-    if shape.type_name == "map":
-        if shape.value.name == "AttributeValue":
-            return {"pk": {"S": "mine"}}
-        return {table: sample(shape.value, table, at)}
-    if shape.type_name == "string":
-        if shape.enum:
-            return shape.enum[0]
-        known = {
-            "TableName": table, "PolicyDocument": policy(allow("s3:*", "*")), "AssumeRolePolicyDocument": TRUST,
-            "AttributeName": "pk", "RoleArn": "arn:aws:iam::111122223333:role/some",
-            "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess", "VersionId": "v1", "AttributeType": "S", "KeyType": "HASH",
-            "ResourceArn": f"arn:aws:dynamodb:us-east-1:111122223333:table/{table}",
-        }
-        return known.get(at, "x" * max(8, shape.metadata.get("min", 1)))
-    if shape.type_name in ("integer", "long"):
-        return max(1, shape.metadata.get("min", 1))
-    return {"boolean": True, "blob": b"x", "timestamp": 0}[shape.type_name]
 
 
 def covered(service):

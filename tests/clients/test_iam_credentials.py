@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from conftest import error_of, outcome, until
-from test_iam import Person, allow, iam, name, policy, settles, sts  # noqa: F401 (fixtures)
+from calls import error_of, outcome, until
+from people import Person, allow, name, policy, settles
 
 
 def openssl(*words, given=None):

@@ -6,8 +6,8 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import error_of, make_table, outcome, until
-from test_iam import Person, allow, iam, name, policy, settles, sts  # noqa: F401 (fixtures)
+from calls import error_of, make_table, outcome, until
+from people import Person, allow, name, policy, settles
 
 
 def statement(**elements):

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import error_of, outcome
-from test_iam import Person, allow, iam, name, policy, settles, sts  # noqa: F401 (fixtures)
+from calls import error_of, outcome
+from people import Person, allow, name, policy, settles
 
 
 def test_a_user_keeps_everything_under_another_name(iam, session):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import error_of, outcome
-from test_iam import Person, allow, iam, name, policy, settles, sts  # noqa: F401 (fixtures)
+from calls import error_of, outcome
+from people import Person, allow, name, policy, settles
 
 TABLE = "arn:aws:dynamodb:us-east-1:111122223333:table/t"
 

@@ -3,7 +3,7 @@
 import urllib.request
 
 import pytest
-from conftest import outcome
+from calls import outcome
 from own_region import OwnRegion, create, retried, wait_for
 
 

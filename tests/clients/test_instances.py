@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
-from conftest import outcome
+from calls import outcome
 from own_region import DYNAMODB, FRONT, OwnRegion, create, wait_for
 
 ACCOUNT = "111122223333"

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import error_of, until
+from calls import error_of, until
 
 ALL_TYPES = {
     "s": {"S": "text"},

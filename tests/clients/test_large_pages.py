@@ -1,7 +1,7 @@
 """Answers that are bounded by bytes rather than by number, from one partition."""
 
 import pytest
-from conftest import make_table, until
+from calls import make_table, until
 
 ITEMS, BYTES = 50, 390_000
 

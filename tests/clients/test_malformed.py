@@ -9,7 +9,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session
-from conftest import make_table
+from calls import make_table
 
 S, N = {"S": "k"}, {"N": "1"}
 KEY = {"pk": S, "sk": S}

@@ -5,9 +5,9 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import error_of, outcome, until
+from calls import error_of, outcome, until
 from own_region import FRONT, OwnRegion, retried
-from test_iam import ONCE, Person, allow, name, policy, settles
+from people import ONCE, Person, allow, name, policy, settles
 
 import boto3
 

@@ -3,7 +3,7 @@
 import pytest
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
-from conftest import error_of, make_table
+from calls import error_of, make_table
 
 
 @pytest.fixture(scope="module")

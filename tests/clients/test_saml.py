@@ -7,33 +7,13 @@ import json
 
 import boto3
 import pytest
-from botocore import UNSIGNED
-from botocore.config import Config
-from conftest import outcome, until
+from calls import outcome, until
 from lxml import etree
 from saml_provider import ASSERTION, PROTOCOL, SIGN_IN, SamlProvider, packed
 from signxml import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
-from test_iam import name, policy, remove_role, settles
+from people import ONCE, name, policy, remove_role, settles
 
 SIGNATURE = "http://www.w3.org/2000/09/xmldsig#"
-NOBODY = Config(retries={"total_max_attempts": 1}, read_timeout=20, signature_version=UNSIGNED)
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
-
-
-@pytest.fixture(scope="module")
-def iam(session):
-    return session.client("iam", config=ONCE)
-
-
-@pytest.fixture(scope="module")
-def account(session):
-    return session.client("sts", config=ONCE).get_caller_identity()["Account"]
-
-
-@pytest.fixture(scope="module")
-def nobody(session):
-    """STS for who has no credentials at all."""
-    return session.client("sts", config=NOBODY)
 
 
 class KnownSaml:

@@ -7,40 +7,13 @@ import time
 
 import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import error_of, make_table, outcome, until
+from calls import error_of, outcome, until
 from own_region import FRONT, OwnRegion, create, retried, wait_for
-from test_iam import Person, allow, name, policy, remove_role, session_of, settles, trust
+from people import ONCE, Person, allow, name, policy, remove_role, session_of, settles, trust
 
 # A second while all nodes are healthy; more for a machine that is busy with a build.
 REVOKED = 1 if not os.environ.get("BREAKWATER_BUSY") else 15
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
-
-
-@pytest.fixture(scope="module")
-def iam(session):
-    return session.client("iam", config=ONCE)
-
-
-@pytest.fixture(scope="module")
-def account(session):
-    return session.client("sts", config=ONCE).get_caller_identity()["Account"]
-
-
-@pytest.fixture(scope="module")
-def table(dynamodb):
-    table = make_table(dynamodb)
-    dynamodb.put_item(TableName=table, Item={"pk": {"S": "mine"}})
-    yield table
-    dynamodb.delete_table(TableName=table)
-
-
-@pytest.fixture(params=["control", "data"])
-def person(iam, session, request):
-    person = Person(iam, session, request.param)
-    yield person
-    person.remove()
 
 
 def test_federated_users_have_at_most_their_makers_rights(iam, session, table, person, account):

@@ -15,9 +15,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import error_of, outcome
+from calls import error_of, outcome
 from own_region import FRONT, OwnRegion, wait_for
-from test_iam import Device
+from people import Device
 
 US, PARTNER = "111122223333", "444455556666"
 LETTERS = f"arn:aws:dynamodb:us-east-1:{US}:table/letters"

@@ -2,7 +2,7 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import error_of, make_table
+from calls import error_of, make_table
 
 
 def test_life_of_a_table(dynamodb):

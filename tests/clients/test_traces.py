@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from conftest import make_table
+from calls import make_table
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service
 from own_region import OwnRegion, wait_for
 

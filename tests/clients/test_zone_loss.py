@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 
-import boto3
 import pytest
 from boto3.dynamodb.conditions import Key
 from botocore.config import Config

@@ -219,6 +219,14 @@ fn omitted(size: usize) -> Value {
     json!({"omitted": true, "originalSize": size, "reason": "SIZE_LIMIT_EXCEEDED"})
 }
 
+/// A text that isn't a member of its own: an error's message, which may repeat what was sent.
+fn told_text(text: &str) -> String {
+    match text.contains(PRIVATE_KEY) {
+        true => HIDDEN.to_owned(),
+        false => shortened(text),
+    }
+}
+
 fn shortened(text: &str) -> String {
     text.chars().take(TEXT_CHARACTERS_MAX).collect()
 }
@@ -324,7 +332,7 @@ impl Call {
         if let Err(e) = outcome {
             set("errorCode", error_code(pending, e).into());
             if !e.message.is_empty() {
-                set("errorMessage", shortened(&e.message).into());
+                set("errorMessage", told_text(&e.message).into());
             }
         }
         set("requestParameters", elements(&pending.request));
@@ -506,6 +514,7 @@ mod tests {
         assert_eq!(told(&request), json!({"userName": "ann", "nested": [{}]}));
         let misplaced = json!({"CertificateBody": "-----BEGIN RSA PRIVATE KEY-----\nMII"});
         assert_eq!(told(&misplaced), json!({"certificateBody": HIDDEN}));
+        assert_eq!(told_text("Value '-----BEGIN PRIVATE KEY-----\nMII' failed"), HIDDEN);
     }
 
     #[test]

@@ -2,6 +2,10 @@
 //!
 //! A [`Front`] is the process's; any number of [`crate::server::Server`]s (with TLS and without) may stand before it.
 
+mod builder;
+
+pub use builder::FrontBuilder;
+
 use crate::answer::{self, Answer};
 use crate::audit::{self, Pending, Recorder};
 use crate::authorize::Authorizer;
@@ -11,21 +15,19 @@ use crate::connection::{AnswerBody, Connection, Phase, RouteBody};
 use crate::error::AwsError;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::mount::{Described, Mount, Mounted};
-use crate::operation::{Access, Plane, Protocol, Service};
+use crate::mount::{Described, Mounted};
+use crate::mounts::{Asked, Mounts};
+use crate::operation::{Access, Plane, Protocol};
 use crate::query::{self, Form};
-use crate::sigv4::{Credentials, SignedRequest, Verifier};
-use crate::unchecked::{UNCHECKED, Unguarded, anybody};
-use crate::usage::{Unnoted, Usage, Used};
+use crate::sigv4::{SignedRequest, Verifier};
+use crate::usage::{Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
 use futures::FutureExt;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -36,9 +38,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-/// The longest form: the longest policy that AWS reads has 131,072 characters, each of which may take three.
-const FORM_BYTES_MAX: usize = 1 << 20;
-const NAME_CHARACTERS_MAX: usize = 128;
 /// How long an event of a call without time may take.
 const RECORDING: Duration = Duration::from_secs(1);
 /// In whose trail global services' events stand.
@@ -69,9 +68,6 @@ pub struct Origin {
     pub host: Option<String>,
     pub user_agent: Option<http::HeaderValue>,
 }
-
-/// The service and operation that a request names, and the form it came as.
-type Asked<'a> = (&'a Arc<dyn Mounted>, usize, Option<Form>);
 
 /// Whose caller hung up leaves an event too.
 struct Unanswered<'a> {
@@ -107,23 +103,6 @@ impl Drop for Unanswered<'_> {
 
 type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// Everything that a front is made of.
-pub struct FrontBuilder {
-    scope: Arc<Scope>,
-    verifier: Verifier,
-    authorizer: Arc<dyn Authorizer>,
-    recorder: Arc<dyn Recorder>,
-    clock: SharedClock,
-    limits: Limits,
-    metrics: Metrics,
-    mounts: HashMap<&'static str, Arc<dyn Mounted>>,
-    queries: bool,
-    first: Option<Arc<dyn Mounted>>,
-    routes: Vec<(String, Arc<dyn Route>)>,
-    ready: Ready,
-    usage: Arc<dyn Usage>,
-}
-
 pub struct Front {
     scope: Arc<Scope>,
     /// Who calls what needs no signature.
@@ -134,11 +113,7 @@ pub struct Front {
     clock: SharedClock,
     limits: Limits,
     metrics: Metrics,
-    mounts: HashMap<&'static str, Arc<dyn Mounted>>,
-    /// Whether any of them speaks the Query protocol.
-    queries: bool,
-    /// Answers for requests that name no service.
-    first_service: &'static str,
+    mounts: Mounts,
     routes: Vec<(String, Arc<dyn Route>)>,
     ready: Ready,
     usage: Arc<dyn Usage>,
@@ -153,93 +128,6 @@ pub struct Front {
 impl std::fmt::Debug for Front {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Front").field("scope", &self.scope).field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-impl FrontBuilder {
-    pub fn new(
-        scope: Scope,
-        credentials: Arc<dyn Credentials>,
-        authorizer: Arc<dyn Authorizer>,
-        recorder: Arc<dyn Recorder>,
-        clock: SharedClock,
-        registry: &mut Registry,
-    ) -> Self {
-        FrontBuilder {
-            verifier: Verifier::new(scope.region.as_str(), credentials, clock.clone()),
-            scope: Arc::new(scope),
-            authorizer,
-            recorder,
-            clock,
-            limits: Limits::default(),
-            metrics: Metrics::register(registry),
-            mounts: HashMap::new(),
-            queries: false,
-            first: None,
-            routes: Vec::new(),
-            ready: Arc::new(|| true),
-            usage: Arc::new(Unnoted),
-        }
-    }
-
-    /// Notes who uses what.
-    pub fn usage(mut self, usage: Arc<dyn Usage>) -> Self {
-        self.usage = usage;
-        self
-    }
-
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Whether this process may be sent requests now; asked by the edge at [`HEALTH_PATH`].
-    pub fn ready(mut self, ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        self.ready = Arc::new(ready);
-        self
-    }
-
-    pub fn mount<C: Send + Sync>(mut self, service: &'static Service<C>, context: Arc<C>) -> Self {
-        let mount: Arc<dyn Mounted> = Arc::new(Mount::new(service, context, &self.metrics));
-        self.first.get_or_insert_with(|| mount.clone());
-        self.queries |= service.protocol == Protocol::Query;
-        let before = self.mounts.insert(service.target_prefix, mount);
-        assert!(before.is_none(), "two services under {}", service.target_prefix);
-        self
-    }
-
-    /// Serves everything under a path prefix that begins with `/_`.
-    pub fn route(mut self, prefix: &str, route: Arc<dyn Route>) -> Self {
-        assert!(prefix.starts_with("/_"), "{prefix} could be an AWS path");
-        self.routes.push((prefix.to_owned(), route));
-        self
-    }
-
-    pub fn build(self) -> Arc<Front> {
-        let first_service = self.first.as_ref().map_or("aws", |m| m.names().service);
-        // The blank at the end is DynamoDB's.
-        let health = format!("healthy: {first_service}.{}.amazonaws.com ", self.scope.region);
-        Arc::new(Front {
-            anybody: UNCHECKED.then(|| anybody(&self.scope.account)),
-            authorizer: if UNCHECKED { Arc::new(Unguarded) } else { self.authorizer },
-            bodies: Bodies::new(self.limits.body_bytes_max, self.limits.bodies_bytes_max),
-            anonymous: Arc::new(Principal::anonymous(self.scope.account.clone())),
-            scope: self.scope,
-            verifier: self.verifier,
-            recorder: self.recorder,
-            clock: self.clock,
-            limits: self.limits,
-            metrics: self.metrics,
-            mounts: self.mounts,
-            queries: self.queries,
-            first_service,
-            routes: self.routes,
-            ready: self.ready,
-            usage: self.usage,
-            draining: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
-            health: health.into(),
-        })
     }
 }
 
@@ -334,7 +222,7 @@ impl Front {
                 Method::OPTIONS if headers.contains_key(header::ORIGIN) => Answer::Preflight,
                 Method::GET if parts.uri.path() == "/" => Answer::Health,
                 _ => {
-                    self.metrics.refused(self.first_service, "UnknownOperationException".into());
+                    self.metrics.refused(self.mounts.first_service(), "UnknownOperationException".into());
                     Answer::NotFound
                 }
             });
@@ -342,14 +230,15 @@ impl Front {
         let body = match self.bodies.read(&parts.headers, incoming).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => {
-                self.metrics.refused(self.first_service, "RequestEntityTooLarge".into());
+                self.metrics.refused(self.mounts.first_service(), "RequestEntityTooLarge".into());
                 return Ok(Answer::TooLarge);
             }
             Err(BodyError::NoRoom) => return Ok(self.refuse(None, AwsError::throttling(), "", &request_id)),
             Err(e @ BodyError::Lost(_)) => return Err(e),
         };
         connection.enter(Phase::Busy);
-        let Some(content_type) = answer::content_type(&parts.headers, body.bytes.is_empty(), self.queries) else {
+        let Some(content_type) = answer::content_type(&parts.headers, body.bytes.is_empty(), self.mounts.has_queries())
+        else {
             return Ok(Answer::NotFound);
         };
         let Some(_slot) = Slot::take(self) else {
@@ -376,11 +265,11 @@ impl Front {
         content_type: &'static str,
     ) -> Answer {
         let asked = if content_type == Protocol::Query.content_type() {
-            self.find_query(body)
+            self.mounts.find_query(body)
         } else {
-            self.find(&parts.headers).ok_or_else(AwsError::unknown_operation).map(|(mount, index)| (mount, index, None))
+            self.mounts.find_target(&parts.headers).ok_or_else(AwsError::unknown_operation)
         };
-        let (mount, index, form) = match asked {
+        let Asked { mount, index, form } = match asked {
             Ok(found) => found,
             Err(e) => return self.refuse(None, e, content_type, &request_id),
         };
@@ -403,11 +292,11 @@ impl Front {
         };
         let principal = match verified {
             Ok(principal) => principal,
-            Err(e) => return self.refuse(Some(&**mount), e, content_type, &request_id),
+            Err(e) => return self.refuse(Some(mount), e, content_type, &request_id),
         };
         let body = match form.map(Form::into_json).transpose() {
             Ok(json) => json.map_or_else(|| body.clone(), Bytes::from),
-            Err(e) => return self.refuse(Some(&**mount), e, content_type, &request_id),
+            Err(e) => return self.refuse(Some(mount), e, content_type, &request_id),
         };
         let origin = Origin {
             request_id,
@@ -416,7 +305,7 @@ impl Front {
             host: parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned),
             user_agent: parts.headers.get(header::USER_AGENT).cloned(),
         };
-        let result = self.perform(&**mount, index, principal, body, origin).await;
+        let result = self.perform(mount, index, principal, body, origin).await;
         let result = result.and_then(|json| match names.protocol {
             Protocol::Query => {
                 query::answer(operation, names.model_namespace, request_id.as_str(), &json).map(Into::into)
@@ -522,11 +411,10 @@ impl Front {
         body: Bytes,
         origin: Origin,
     ) -> Result<Vec<u8>, AwsError> {
-        let mount = self.mounts.values().find(|mount| mount.names().service == service);
-        let found = mount.and_then(|mount| Some((mount, mount.find(operation)?)));
-        let (mount, index) = found.ok_or_else(AwsError::unknown_operation)?;
+        let Asked { mount, index, .. } =
+            self.mounts.named(service, operation).ok_or_else(AwsError::unknown_operation)?;
         let Some(_slot) = Slot::take(self) else { return Err(AwsError::throttling()) };
-        self.perform(&**mount, index, principal, body, origin).await
+        self.perform(mount, index, principal, body, origin).await
     }
 
     /// Nothing that has to leave an event is answered before it is kept.
@@ -556,38 +444,6 @@ impl Front {
         Arc::new(Scope { account: account.clone(), ..(*self.scope).clone() })
     }
 
-    /// The service and operation that a form names: by its API's version, since operations of several services share
-    /// names.
-    fn find_query(&self, body: &[u8]) -> Result<Asked<'_>, AwsError> {
-        if body.len() > FORM_BYTES_MAX {
-            let message = format!("The request is longer than {FORM_BYTES_MAX} bytes.");
-            return Err(AwsError::new("RequestEntityTooLarge", 413, message));
-        }
-        let form = Form::parse(body)?;
-        let Some(action) = form.get("Action").filter(|action| !action.is_empty()) else {
-            return Err(AwsError::new("MissingAction", 400, "The request must contain the parameter Action"));
-        };
-        let version = form.get("Version").unwrap_or_default();
-        // Anybody can send this, unsigned: no more of it comes back than a name may be long.
-        let unknown = || {
-            let (action, version) = (shortened(action), shortened(version));
-            AwsError::new("InvalidAction", 400, format!("Could not find operation {action} for version {version}"))
-        };
-        let mount = self.mounts.get(version).filter(|m| m.names().protocol == Protocol::Query).ok_or_else(unknown)?;
-        let index = mount.find(action).ok_or_else(unknown)?;
-        Ok((mount, index, Some(form)))
-    }
-
-    /// The service and operation that `X-Amz-Target` names.
-    fn find(&self, headers: &HeaderMap) -> Option<(&Arc<dyn Mounted>, usize)> {
-        let target = headers.get("x-amz-target")?.to_str().ok()?;
-        let (prefix, operation) = target.rsplit_once('.')?;
-        // Some SDKs leave out the model's package before the service's name, as those of CloudTrail's in Go.
-        let short = || self.mounts.iter().find(|(target, _)| target.rsplit('.').next() == Some(prefix)).map(|(_, m)| m);
-        let mount = self.mounts.get(prefix).or_else(short).filter(|mount| mount.names().protocol != Protocol::Query)?;
-        Some((mount, mount.find(operation)?))
-    }
-
     /// An error before any operation had the request.
     fn refuse(
         &self,
@@ -596,7 +452,7 @@ impl Front {
         content_type: &'static str,
         request_id: &RequestId,
     ) -> Answer {
-        let service = mount.map_or(self.first_service, |m| m.names().service);
+        let service = mount.map_or(self.mounts.first_service(), |m| m.names().service);
         if e.status >= 500 {
             tracing::warn!(service, code = %e.code, cause = e.cause.as_deref().unwrap_or_default(), "failed");
         }
@@ -644,10 +500,6 @@ impl Front {
             }
         }
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(NAME_CHARACTERS_MAX).collect()
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -24,6 +24,7 @@ pub mod json;
 pub mod limits;
 mod metrics;
 mod mount;
+mod mounts;
 pub mod operation;
 pub mod query;
 pub mod server;

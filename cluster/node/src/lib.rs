@@ -4,6 +4,7 @@
 //!
 //! Start reading at [`run`]; [`Source`] reads settings, [`Pages`] shows metrics, health and status.
 
+mod callers;
 mod config;
 mod pages;
 mod process;
@@ -11,6 +12,7 @@ mod shutdown;
 mod source;
 pub mod telemetry;
 
+pub use callers::Callers;
 pub use config::Common;
 pub use pages::{Pages, Readiness};
 pub use shutdown::Shutdown;

@@ -192,11 +192,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         clock: clock.clone(),
         kept: None,
     };
-    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.identities_stale_ms_max);
+    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.callers.identities_stale_ms_max);
     let usages = Usages::new(guard.clone());
     transport.register(Kind::Usage, &[NodeKind::Dynamo], Arc::new(usage::UsageHandler(usages.clone())));
-    let uses_every = Duration::from_millis(settings.uses_every_ms);
-    tokio::spawn(usage::keep(usages.clone(), meta.clone(), format.clone(), uses_every));
+    tokio::spawn(usage::keep(usages.clone(), meta.clone(), format.clone(), settings.callers.uses_every));
     let iam = Arc::new(iam::Context {
         meta: meta.clone(),
         mirror: identities.clone(),

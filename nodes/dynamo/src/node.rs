@@ -129,7 +129,7 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let identities =
         Mirror::start_kept(meta.clone(), breakwater_iam::records::PREFIX.to_vec(), member.store.clone(), clock.clone());
     identities.filled(Instant::now() + START_MAX).await;
-    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.identities_stale_ms_max);
+    let guard = Guard::bounded(identities.clone(), common.region.as_str(), settings.callers.identities_stale_ms_max);
     guard.know_tags({
         let tables = front.context();
         move |arn| tables.tags_of(arn)
@@ -148,8 +148,13 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     let (tables, nodes) = (context.tables.clone(), context.nodes.clone());
     let meta_of_trails = meta.clone();
     let replicas = Replicas::start(groups.clone(), &transport, meta, tables, nodes, clock.clone(), formats.clone());
-    let uses_every = Duration::from_millis(settings.uses_every_ms);
-    tokio::spawn(usage::tell(usages.clone(), transport.clone(), control.clone(), formats.clone(), uses_every));
+    tokio::spawn(usage::tell(
+        usages.clone(),
+        transport.clone(),
+        control.clone(),
+        formats.clone(),
+        settings.callers.uses_every,
+    ));
     let (active, spooling) = (formats.clone(), formats);
     context.router.serve_locally(replicas.clone());
     pages.set_status(move || {

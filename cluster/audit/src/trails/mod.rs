@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub const PREFIX: &[u8] = b"trail/";
 /// How far each has got: changed with every file.
 const DELIVERIES: &str = "trail-delivery";
+/// Which trail an account has made last: changed with each, so that of two made at once one plans anew.
+const LATEST: &str = "trail-latest";
 /// Files that no digest names yet.
 const FILES: &str = "trail-file";
 
@@ -118,6 +120,11 @@ pub fn prefix(account: &AccountId) -> Vec<u8> {
 
 pub fn key(account: &AccountId, name: &str) -> Vec<u8> {
     of("trail", account, name)
+}
+
+/// Holds the [`Trail::id`] of the one that was made last.
+pub fn latest_key(account: &AccountId) -> Vec<u8> {
+    of(LATEST, account, "")
 }
 
 pub fn delivery_key(account: &AccountId, name: &str) -> Vec<u8> {

@@ -118,41 +118,6 @@ pub fn add_tags(known: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<()
     if known.len() > TAGS_MAX { Err(errors::too_many_tags(TAGS_MAX)) } else { Ok(()) }
 }
 
-/// What of AWS a trail may name that this region doesn't have yet.
-pub struct Elsewhere<'a> {
-    pub topic: Option<&'a str>,
-    pub log_group: Option<&'a str>,
-    pub log_role: Option<&'a str>,
-    pub key: Option<&'a str>,
-    pub organization: Option<bool>,
-}
-
-/// Empty texts take away what was there.
-pub fn elsewhere(given: &Elsewhere<'_>) -> Result<(), AwsError> {
-    let is_given = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
-    if is_given(given.topic) {
-        let message = "SNS Topic does not exist or the topic policy is incorrect!";
-        return Err(AwsError::client("InsufficientSnsTopicPolicyException", message));
-    }
-    if is_given(given.log_role) && !is_given(given.log_group) {
-        let message = "You must specify a log group ARN together with the role ARN.";
-        return Err(errors::combination(message));
-    }
-    if is_given(given.log_group) {
-        let message = "CloudTrail cannot validate the specified log group ARN.";
-        return Err(AwsError::client("InvalidCloudWatchLogsLogGroupArnException", message));
-    }
-    if is_given(given.key) {
-        let message = "The specified KMS key does not exist.";
-        return Err(AwsError::client("KmsKeyNotFoundException", message));
-    }
-    if given.organization == Some(true) {
-        let message = "Your account is not a member of an organization.";
-        return Err(AwsError::client("OrganizationsNotInUseException", message));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! AssumeRoleWithSAML: for who has nothing but an assertion of a SAML provider that the account trusts.
 
-use super::federated::{self, Assumed};
+use super::federated::{self, Assumed, Vouched};
 use super::session::{self, PolicyArn};
 use super::target::{self, Target};
 use super::{denied, invalid_token, token_refused};
@@ -45,16 +45,9 @@ struct Proof {
     assertion: Assertion,
     name_qualifier: String,
     subject_type: String,
-    wishes: Wishes,
-}
-
-/// What the provider wants the session to be.
-struct Wishes {
-    name: String,
+    /// What the provider wants the session to be.
+    vouched: Vouched,
     lasts_s: Option<i64>,
-    tags: Vec<(String, String)>,
-    transitive: Vec<String>,
-    source_identity: Option<String>,
 }
 
 /// The one value of an attribute of AWS's, if it is there.
@@ -66,35 +59,36 @@ fn one<'a>(assertion: &'a Assertion, name: &str) -> Result<Option<&'a str>, AwsE
     }
 }
 
-impl Wishes {
-    fn read(assertion: &Assertion) -> Result<Wishes, AwsError> {
-        let name = one(assertion, "RoleSessionName")?.unwrap_or_default();
-        if session::session_name(Some(name), "roleSessionName").is_err() {
-            return Err(invalid_token(
-                "RoleSessionName is required in AuthnResponse and must match [a-zA-Z_0-9+=,.@-]{2,64}",
-            ));
-        }
-        let lasts_s = match one(assertion, "SessionDuration")? {
-            None => None,
-            Some(text) => {
-                let seconds = text.parse().ok().filter(|seconds| (900..=43_200).contains(seconds));
-                Some(seconds.ok_or_else(|| invalid_token("SessionDuration is not from 900 to 43200"))?)
-            }
-        };
-        let prefix = "https://aws.amazon.com/SAML/Attributes/PrincipalTag:";
-        let mut tags = Vec::new();
-        for (name, values) in &assertion.attributes {
-            match (name.strip_prefix(prefix), values.as_slice()) {
-                (Some(key), [value]) => tags.push((key.to_owned(), value.clone())),
-                (Some(key), _) => return Err(invalid_token(format!("The tag {key} must have one value"))),
-                (None, _) => {}
-            }
-        }
-        let transitive = assertion.values("TransitiveTagKeys").to_vec();
-        let source_identity = one(assertion, "SourceIdentity")?.map(str::to_owned);
-        federated::check_vouched(&tags, &transitive, source_identity.as_deref())?;
-        Ok(Wishes { name: name.to_owned(), lasts_s, tags, transitive, source_identity })
+fn session_duration(assertion: &Assertion) -> Result<Option<i64>, AwsError> {
+    let Some(text) = one(assertion, "SessionDuration")? else { return Ok(None) };
+    let seconds = text.parse().ok().filter(|seconds| (900..=43_200).contains(seconds));
+    seconds.map(Some).ok_or_else(|| invalid_token("SessionDuration is not from 900 to 43200"))
+}
+
+fn vouched(assertion: &Assertion) -> Result<Vouched, AwsError> {
+    let name = one(assertion, "RoleSessionName")?.unwrap_or_default();
+    if session::session_name(Some(name), "roleSessionName").is_err() {
+        return Err(invalid_token(
+            "RoleSessionName is required in AuthnResponse and must match [a-zA-Z_0-9+=,.@-]{2,64}",
+        ));
     }
+    let prefix = "https://aws.amazon.com/SAML/Attributes/PrincipalTag:";
+    let mut tags = Vec::new();
+    for (name, values) in &assertion.attributes {
+        match (name.strip_prefix(prefix), values.as_slice()) {
+            (Some(key), [value]) => tags.push((key.to_owned(), value.clone())),
+            (Some(key), _) => return Err(invalid_token(format!("The tag {key} must have one value"))),
+            (None, _) => {}
+        }
+    }
+    let vouched = Vouched {
+        name: name.to_owned(),
+        tags,
+        transitive: assertion.values("TransitiveTagKeys").to_vec(),
+        source_identity: one(assertion, "SourceIdentity")?.map(str::to_owned),
+    };
+    vouched.check()?;
+    Ok(vouched)
 }
 
 /// The account and the name in a provider's ARN.
@@ -181,7 +175,7 @@ impl Operation for AssumeRoleWithSaml {
         if !granted || target::account_of(role_arn).as_ref() != Some(&account) {
             return Err(denied(Self::ACTION));
         }
-        let wishes = Wishes::read(&assertion)?;
+        let (vouched, lasts_s) = (vouched(&assertion)?, session_duration(&assertion)?);
         let hashed = Sha1::digest(format!("{}{account}/{name}", assertion.issuer));
         let name_qualifier = base64::engine::general_purpose::STANDARD.encode(hashed);
         let caller = Federated {
@@ -197,7 +191,8 @@ impl Operation for AssumeRoleWithSaml {
         let target = Target::find(ctx, role_arn);
         let document = format!("{account}/{name}");
         let subject_type = subject_type(&assertion.subject_format);
-        request.proof = Some(Proof { caller, target, document, assertion, name_qualifier, subject_type, wishes });
+        let proof = Proof { caller, target, document, assertion, name_qualifier, subject_type, vouched, lasts_s };
+        request.proof = Some(proof);
         Ok(())
     }
 
@@ -206,14 +201,12 @@ impl Operation for AssumeRoleWithSaml {
     }
 
     fn further_actions(request: &Request) -> Vec<&'static str> {
-        let wishes = request.proof.as_ref().map(|proof| &proof.wishes);
-        wishes.map(|w| federated::further_actions(&w.tags, w.source_identity.as_deref())).unwrap_or_default()
+        request.proof.as_ref().map(|proof| proof.vouched.further_actions()).unwrap_or_default()
     }
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         let Some(proof) = &request.proof else { return };
-        let Wishes { name, tags, transitive, source_identity, .. } = &proof.wishes;
-        federated::conditions(keys, Some(name), tags, transitive, source_identity.as_deref());
+        proof.vouched.conditions(keys);
         for (key, value) in [
             ("saml:aud", &proof.assertion.recipient),
             ("saml:doc", &proof.document),
@@ -238,10 +231,10 @@ impl Operation for AssumeRoleWithSaml {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let proof = request.proof.ok_or_else(|| AwsError::internal("allowed without a proof"))?;
         let target = proof.target.ok_or_else(|| AwsError::internal("allowed without a role"))?;
-        let asked = session::duration(request.duration_seconds.or(proof.wishes.lasts_s), 3_600, 43_200)?;
+        let asked = session::duration(request.duration_seconds.or(proof.lasts_s), 3_600, 43_200)?;
         target.may_last(asked)?;
         // The shorter of what is asked for and of what the provider grants.
-        let granted = proof.wishes.lasts_s.unwrap_or(asked);
+        let granted = proof.lasts_s.unwrap_or(asked);
         let ends = proof.assertion.session_ends_unix_s.map_or(asked, |ends| ends - ctx.now());
         let lasts_s = asked.min(granted).min(ends);
         if lasts_s < 1 {
@@ -249,7 +242,7 @@ impl Operation for AssumeRoleWithSaml {
         }
         let assumed = Assumed {
             target,
-            name: &proof.wishes.name,
+            vouched: proof.vouched,
             lasts_s,
             policies: session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?,
             provider: match proof.caller.caller.kind {
@@ -261,9 +254,6 @@ impl Operation for AssumeRoleWithSaml {
                 ("saml:sub".to_owned(), proof.assertion.subject.clone()),
                 ("saml:sub_type".to_owned(), proof.subject_type.clone()),
             ],
-            tags: proof.wishes.tags,
-            transitive: proof.wishes.transitive,
-            source_identity: proof.wishes.source_identity,
         };
         let mut answer = assumed.begin(ctx, call)?;
         answer["Subject"] = proof.assertion.subject.into();

@@ -1,6 +1,6 @@
 //! AssumeRoleWithWebIdentity: for who has nothing but a token of an OpenID Connect provider that the account trusts.
 
-use super::federated::{self, Assumed};
+use super::federated::{self, Assumed, Vouched};
 use super::session::{self, PolicyArn};
 use super::target::{self, Target};
 use super::{denied, invalid_token, token_refused};
@@ -42,6 +42,7 @@ struct Proof {
     url: String,
     audience: String,
     claims: Claims,
+    vouched: Vouched,
 }
 
 impl Request {
@@ -112,9 +113,15 @@ impl Operation for AssumeRoleWithWebIdentity {
 
     async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
         ctx.needs_format(TRAILS)?;
-        let (provider, claims) = request.verified(ctx, call).await?;
+        let (provider, mut claims) = request.verified(ctx, call).await?;
         let audience = claims.audience(&provider.client_ids).map_err(token_refused)?.to_owned();
-        federated::check_vouched(&claims.tags, &claims.transitive_tag_keys, claims.source_identity.as_deref())?;
+        let vouched = Vouched {
+            name: request.role_session_name.clone().unwrap_or_default(),
+            tags: std::mem::take(&mut claims.tags),
+            transitive: std::mem::take(&mut claims.transitive_tag_keys),
+            source_identity: claims.source_identity.take(),
+        };
+        vouched.check()?;
         let role_arn = request.role_arn.as_deref().unwrap_or_default();
         let account = target::account_of(role_arn).ok_or_else(|| denied(Self::ACTION))?;
         let arn = records::arn(&account, Kind::OidcProvider, "/", &provider.url);
@@ -129,7 +136,7 @@ impl Operation for AssumeRoleWithWebIdentity {
             identity_provider: arn.clone(),
         };
         let target = Target::find(ctx, role_arn);
-        request.proof = Some(Proof { caller, target, provider: arn, url: provider.url, audience, claims });
+        request.proof = Some(Proof { caller, target, provider: arn, url: provider.url, audience, claims, vouched });
         Ok(())
     }
 
@@ -138,14 +145,12 @@ impl Operation for AssumeRoleWithWebIdentity {
     }
 
     fn further_actions(request: &Request) -> Vec<&'static str> {
-        let claims = request.proof.as_ref().map(|proof| &proof.claims);
-        claims.map(|c| federated::further_actions(&c.tags, c.source_identity.as_deref())).unwrap_or_default()
+        request.proof.as_ref().map(|proof| proof.vouched.further_actions()).unwrap_or_default()
     }
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
-        let Some(Proof { claims, url, audience, .. }) = &request.proof else { return };
-        let name = request.role_session_name.as_deref();
-        federated::conditions(keys, name, &claims.tags, &claims.transitive_tag_keys, claims.source_identity.as_deref());
+        let Some(Proof { claims, url, audience, vouched, .. }) = &request.proof else { return };
+        vouched.conditions(keys);
         keys.set(format!("{url}:aud"), audience.as_str());
         keys.set(format!("{url}:sub"), claims.subject.as_str());
         if claims.authorized_party.is_some() {
@@ -172,7 +177,7 @@ impl Operation for AssumeRoleWithWebIdentity {
         target.may_last(lasts_s)?;
         let assumed = Assumed {
             target,
-            name: session::session_name(request.role_session_name.as_deref(), "roleSessionName")?,
+            vouched: proof.vouched,
             lasts_s,
             policies: session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?,
             provider: proof.provider.clone(),
@@ -180,9 +185,6 @@ impl Operation for AssumeRoleWithWebIdentity {
                 (format!("{}:aud", proof.url), proof.audience.clone()),
                 (format!("{}:sub", proof.url), proof.claims.subject.clone()),
             ],
-            tags: proof.claims.tags,
-            transitive: proof.claims.transitive_tag_keys,
-            source_identity: proof.claims.source_identity,
         };
         let mut answer = assumed.begin(ctx, call)?;
         answer["SubjectFromWebIdentityToken"] = proof.claims.subject.into();

@@ -15,68 +15,66 @@ pub fn role_arn<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsErro
     }
 }
 
-fn as_tags(tags: &[(String, String)]) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect()
+/// What a provider says of the session, and where it leaves that to the caller, she.
+#[derive(Default)]
+pub struct Vouched {
+    pub name: String,
+    pub tags: Vec<(String, String)>,
+    pub transitive: Vec<String>,
+    pub source_identity: Option<String>,
 }
 
-/// Whether what the provider says of the session fits into one.
-pub fn check_vouched(
-    tags: &[(String, String)],
-    transitive: &[String],
-    source_identity: Option<&str>,
-) -> Result<(), AwsError> {
-    let fit = session::tags(&as_tags(tags), transitive).and_then(|()| {
-        source_identity.map_or(Ok(()), |name| session::session_name(Some(name), "sourceIdentity").map(|_| ()))
-    });
-    fit.map_err(|e| super::invalid_token(e.message))
-}
-
-pub fn further_actions(tags: &[(String, String)], source_identity: Option<&str>) -> Vec<&'static str> {
-    let tags = (!tags.is_empty()).then_some("sts:TagSession");
-    tags.into_iter().chain(source_identity.map(|_| "sts:SetSourceIdentity")).collect()
-}
-
-pub fn conditions(
-    keys: &mut ConditionKeys,
-    session_name: Option<&str>,
-    tags: &[(String, String)],
-    transitive: &[String],
-    source_identity: Option<&str>,
-) {
-    check::request_tags(keys, Some(&as_tags(tags)));
-    if !transitive.is_empty() {
-        keys.set_many("sts:TransitiveTagKeys", transitive.to_vec());
+impl Vouched {
+    fn session_tags(&self) -> Vec<Tag> {
+        self.tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect()
     }
-    for (key, value) in [("sts:RoleSessionName", session_name), ("sts:SourceIdentity", source_identity)] {
-        if let Some(value) = value {
-            keys.set(key, value);
+
+    /// Whether what the provider says of the session fits into one.
+    pub fn check(&self) -> Result<(), AwsError> {
+        let fits = session::tags(&self.session_tags(), &self.transitive).and_then(|()| {
+            let source = self.source_identity.as_deref();
+            source.map_or(Ok(()), |name| session::session_name(Some(name), "sourceIdentity").map(|_| ()))
+        });
+        fits.map_err(|e| super::invalid_token(e.message))
+    }
+
+    pub fn further_actions(&self) -> Vec<&'static str> {
+        let tags = (!self.tags.is_empty()).then_some("sts:TagSession");
+        tags.into_iter().chain(self.source_identity.as_ref().map(|_| "sts:SetSourceIdentity")).collect()
+    }
+
+    pub fn conditions(&self, keys: &mut ConditionKeys) {
+        check::request_tags(keys, Some(&self.session_tags()));
+        if !self.transitive.is_empty() {
+            keys.set_many("sts:TransitiveTagKeys", self.transitive.clone());
+        }
+        keys.set("sts:RoleSessionName", self.name.as_str());
+        if let Some(source) = &self.source_identity {
+            keys.set("sts:SourceIdentity", source.as_str());
         }
     }
 }
 
 /// A session to be made.
-pub struct Assumed<'a> {
+pub struct Assumed {
     pub target: Target,
-    pub name: &'a str,
+    pub vouched: Vouched,
     pub lasts_s: i64,
     /// Documents and ARNs.
     pub policies: (Vec<String>, Vec<String>),
     pub provider: String,
     /// Condition keys that go on with it.
     pub keys: Vec<(String, String)>,
-    pub tags: Vec<(String, String)>,
-    pub transitive: Vec<String>,
-    pub source_identity: Option<String>,
 }
 
-impl Assumed<'_> {
+impl Assumed {
     /// Its credentials and its user, as answers begin.
     pub fn begin(self, ctx: &Context, call: &Call) -> Result<Value, AwsError> {
-        let (mut session, user) = session::of_role(ctx, call, &self.target, self.name, self.lasts_s);
+        let (mut session, user) = session::of_role(ctx, call, &self.target, &self.vouched.name, self.lasts_s);
         (session.policies, session.policy_arns) = self.policies;
-        session.tags = self.tags;
-        session.source_identity = self.source_identity;
-        session.more.transitive_tag_keys = self.transitive;
+        session.tags = self.vouched.tags;
+        session.source_identity = self.vouched.source_identity;
+        session.more.transitive_tag_keys = self.vouched.transitive;
         session.more.provider = Some(self.provider);
         session.more.keys = self.keys;
         let mut answer = json!({"Credentials": session::credentials(ctx, &session)?, "AssumedRoleUser": user});

@@ -1,5 +1,6 @@
 //! CreateTrail.
 
+use super::wanted::Wanted;
 use crate::cloudtrail::prelude::*;
 use breakwater_aws::audit::new_id;
 
@@ -11,19 +12,8 @@ pub struct CreateTrail;
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
-    name: Option<String>,
-    #[serde(rename = "S3BucketName")]
-    bucket: Option<String>,
-    #[serde(rename = "S3KeyPrefix")]
-    prefix: Option<String>,
-    sns_topic_name: Option<String>,
-    include_global_service_events: Option<bool>,
-    is_multi_region_trail: Option<bool>,
-    enable_log_file_validation: Option<bool>,
-    cloud_watch_logs_log_group_arn: Option<String>,
-    cloud_watch_logs_role_arn: Option<String>,
-    kms_key_id: Option<String>,
-    is_organization_trail: Option<bool>,
+    #[serde(flatten)]
+    trail: Wanted,
     tags_list: Option<Vec<Tag>>,
 }
 
@@ -43,47 +33,37 @@ impl Operation for CreateTrail {
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
-        vec![crate::cloudtrail::resource(call, request.name.as_deref())]
+        vec![crate::cloudtrail::resource(call, request.trail.name.as_deref())]
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         ctx.needs_trails()?;
-        let name = request.name.as_deref().unwrap_or_default();
+        let name = request.trail.name.as_deref().unwrap_or_default();
         check::name(name)?;
-        let bucket = request.bucket.as_deref().unwrap_or_default();
-        check::bucket(bucket)?;
-        let prefix = check::prefix(request.prefix.as_deref())?;
-        check::elsewhere(&check::Elsewhere {
-            topic: request.sns_topic_name.as_deref(),
-            log_group: request.cloud_watch_logs_log_group_arn.as_deref(),
-            log_role: request.cloud_watch_logs_role_arn.as_deref(),
-            key: request.kms_key_id.as_deref(),
-            organization: request.is_organization_trail,
-        })?;
-        let multi_region = request.is_multi_region_trail.unwrap_or(false);
-        let includes_global = request.include_global_service_events.unwrap_or(true);
-        if multi_region && !includes_global {
-            return Err(errors::combination("Multi-Region trail must include global service events."));
-        }
-        let mut tags = BTreeMap::new();
-        check::add_tags(&mut tags, request.tags_list.as_deref().unwrap_or_default())?;
         let account = &call.principal.account;
+        let mut trail = Trail {
+            id: new_id(),
+            account: account.clone(),
+            name: name.to_owned(),
+            bucket: String::new(),
+            prefix: None,
+            includes_global: true,
+            multi_region: false,
+            validated: false,
+            created_unix_ms: ctx.clock.unix_ms(),
+            logging: vec![],
+            selectors: Default::default(),
+            tags: BTreeMap::new(),
+        };
+        request.trail.apply(&mut trail)?;
+        // There is none without a bucket.
+        check::bucket(&trail.bucket)?;
+        check::add_tags(&mut trail.tags, request.tags_list.as_deref().unwrap_or_default())?;
         ctx.commit(call, || async {
-            let trail = Trail {
-                id: new_id(),
-                account: account.clone(),
-                name: name.to_owned(),
-                bucket: bucket.to_owned(),
-                prefix: prefix.clone(),
-                includes_global,
-                multi_region,
-                validated: request.enable_log_file_validation.unwrap_or(false),
-                created_unix_ms: ctx.clock.unix_ms(),
-                logging: vec![],
-                selectors: Default::default(),
-                tags: tags.clone(),
-            };
             let key = trails::key(account, name);
+            let latest = trails::latest_key(account);
+            let before = ctx.store().find::<u128>(call, latest.clone()).await?;
+            let unchanged = Compare::ModRevision(latest.clone(), before.map_or(0, |before| before.revision));
             let all: Vec<Trail> = ctx.store().all(call, &trails::prefix(account)).await?;
             if all.iter().any(|known| known.name == name) {
                 return Err(errors::exists(name, account.as_str()));
@@ -91,8 +71,9 @@ impl Operation for CreateTrail {
             if all.len() >= TRAILS_MAX {
                 return Err(errors::too_many_trails(account.as_str(), TRAILS_MAX, call.scope.region.as_str()));
             }
+            let ops = vec![put(key.clone(), &trail)?, put(latest, &trail.id)?];
             let answer = shapes::made(call, &trail);
-            Ok(Change { compares: vec![Compare::Absent(key.clone())], ops: vec![put(key, &trail)?], answer })
+            Ok(Change { compares: vec![unchanged, Compare::Absent(key)], ops, answer })
         })
         .await
     }

@@ -10,6 +10,7 @@ mod list_public_keys;
 mod list_trails;
 mod logging;
 mod update_trail;
+mod wanted;
 
 pub use create_trail::CreateTrail;
 pub use delete_trail::DeleteTrail;
