@@ -6,7 +6,7 @@ import uuid
 import boto3
 import pytest
 from calls import make_table
-from people import NOBODY, ONCE, Person
+from identities import NOBODY, ONCE, Person
 
 PROFILE = os.environ.get("AWS_PROFILE", "breakwater")
 

@@ -7,8 +7,8 @@ import stat
 import boto3
 import pytest
 from calls import outcome
+from identities import ONCE
 from own_region import DYNAMODB, FRONT, OwnRegion, create, wait_for
-from people import ONCE
 
 FIRST, OTHER = "111122223333", "444455556666"
 

@@ -13,8 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from calls import error_of, outcome
+from identities import ONCE
 from own_region import DYNAMODB, FRONT, OwnRegion, create, wait_for
-from people import ONCE
 
 FIRST, OTHER = "111122223333", "444455556666"
 CALLS = 1_000

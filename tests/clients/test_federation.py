@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, outcome, until
 from cryptography.hazmat.primitives import serialization
+from identities import NOBODY, ONCE, allow, name, policy, remove_role, sample, session_of, settles
 from identity_provider import Key, Provider, base64url, thumbprint
-from people import NOBODY, ONCE, allow, name, policy, remove_role, sample, session_of, settles
 
 
 class Known:

@@ -10,10 +10,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, make_table, outcome, until
-from own_region import FRONT, OwnRegion, create, retried, wait_for
-from people import (
+from identities import (
     EVERYWHERE, ONCE, Device, Person, allow, name, policy, remove_role, role_for, sample, session_of, settles, trust,
 )
+from own_region import FRONT, OwnRegion, create, retried, wait_for
+
 
 def test_a_user_in_a_group_reads_one_table_and_one_leading_key(iam, session, dynamodb, table, person):
     client = person.client("dynamodb")

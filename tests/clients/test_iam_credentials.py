@@ -7,12 +7,12 @@ import subprocess
 
 import pytest
 from botocore.exceptions import ClientError
+from calls import error_of, outcome, until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from calls import error_of, outcome, until
-from people import Person, allow, name, policy, settles
+from identities import Person, allow, name, policy, settles
 
 
 def openssl(*words, given=None):

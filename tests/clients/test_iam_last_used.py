@@ -7,7 +7,7 @@ import io
 import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, make_table, outcome, until
-from people import Person, allow, name, policy, settles
+from identities import Person, allow, name, policy, settles
 
 # Uses are handed on every ten seconds, by data nodes to control nodes and by those to the store.
 PATIENCE = 60

@@ -7,7 +7,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, make_table, outcome, until
-from people import Person, allow, name, policy, settles
+from identities import Person, allow, name, policy, settles
 
 
 def statement(**elements):

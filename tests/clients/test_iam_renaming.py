@@ -5,7 +5,7 @@ import threading
 import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, outcome
-from people import Person, allow, name, policy, settles
+from identities import Person, allow, name, policy, settles
 
 
 def test_a_user_keeps_everything_under_another_name(iam, session):

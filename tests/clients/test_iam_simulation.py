@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, outcome
-from people import Person, allow, name, policy, settles
+from identities import Person, allow, name, policy, settles
 
 TABLE = "arn:aws:dynamodb:us-east-1:111122223333:table/t"
 

@@ -7,7 +7,6 @@ from calls import outcome
 from own_region import OwnRegion, create, retried, wait_for
 
 
-
 @pytest.fixture
 def own_region(request):
     region = OwnRegion()

@@ -50,6 +50,8 @@ def test_missing_item_has_no_item_member(dynamodb, hash_table, key):
         ("1E-130", "0." + "0" * 129 + "1"),
     ],
 )
+
+
 def test_numbers_are_normalised(dynamodb, hash_table, key, given, stored):
     dynamodb.put_item(TableName=hash_table, Item={"pk": {"S": key}, "n": {"N": given}})
     got = dynamodb.get_item(TableName=hash_table, Key={"pk": {"S": key}}, ConsistentRead=True)["Item"]
@@ -65,6 +67,8 @@ def test_numbers_are_normalised(dynamodb, hash_table, key, given, stored):
         ("1e-131", "Number underflow"),
     ],
 )
+
+
 def test_numbers_out_of_range_are_refused(dynamodb, hash_table, key, number, message):
     with pytest.raises(ClientError) as info:
         dynamodb.put_item(TableName=hash_table, Item={"pk": {"S": key}, "n": {"N": number}})
@@ -189,6 +193,8 @@ def test_legacy_parameters(dynamodb, hash_table, key):
         ),
     ],
 )
+
+
 def test_validation_messages(dynamodb, hash_table, arguments, message):
     with pytest.raises(ClientError) as info:
         dynamodb.get_item(TableName=hash_table, **arguments)

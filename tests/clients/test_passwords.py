@@ -6,8 +6,8 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, outcome, until
+from identities import ONCE, Person, allow, name, policy, settles
 from own_region import FRONT, OwnRegion, retried
-from people import ONCE, Person, allow, name, policy, settles
 
 import boto3
 

@@ -69,6 +69,8 @@ def test_query_in_both_directions_with_pages(filled):
         (Key("sk").eq(7), [7]),
     ],
 )
+
+
 def test_sort_key_conditions(filled, condition, expected):
     got = filled.query(KeyConditionExpression=Key("pk").eq("b") & condition, ConsistentRead=True)
     assert [int(i["sk"]) for i in got["Items"]] == list(expected)
@@ -164,6 +166,8 @@ def test_batches(dynamodb, range_table):
         ),
     ],
 )
+
+
 def test_query_validation(dynamodb, range_table, arguments, message):
     with pytest.raises(ClientError) as info:
         dynamodb.query(TableName=range_table, **arguments)

@@ -8,10 +8,10 @@ import json
 import boto3
 import pytest
 from calls import outcome, until
+from identities import ONCE, name, policy, remove_role, settles
 from lxml import etree
 from saml_provider import ASSERTION, PROTOCOL, SIGN_IN, SamlProvider, packed
 from signxml import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
-from people import ONCE, name, policy, remove_role, settles
 
 SIGNATURE = "http://www.w3.org/2000/09/xmldsig#"
 

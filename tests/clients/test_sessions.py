@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, outcome, until
+from identities import ONCE, Person, allow, name, policy, remove_role, session_of, settles, trust
 from own_region import FRONT, OwnRegion, create, retried, wait_for
-from people import ONCE, Person, allow, name, policy, remove_role, session_of, settles, trust
 
 # A second while all nodes are healthy; more for a machine that is busy with a build.
 REVOKED = 1 if not os.environ.get("BREAKWATER_BUSY") else 15

@@ -132,6 +132,8 @@ def test_a_session_token_is_refused(session, endpoint):
         b"\xff\xfe",
     ],
 )
+
+
 def test_malformed_bodies(session, endpoint, body):
     status, answer = post(endpoint + "/", signed(session, endpoint, body), body)
     assert status in (200, 400)

@@ -16,8 +16,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from calls import error_of, outcome
+from identities import Device
 from own_region import FRONT, OwnRegion, wait_for
-from people import Device
 
 US, PARTNER = "111122223333", "444455556666"
 LETTERS = f"arn:aws:dynamodb:us-east-1:{US}:table/letters"

@@ -89,6 +89,8 @@ def test_deletion_protection(dynamodb):
         ("a!b", "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
     ],
 )
+
+
 def test_names_are_checked(dynamodb, name, fragment):
     with pytest.raises(ClientError) as info:
         dynamodb.describe_table(TableName=name)

@@ -21,8 +21,8 @@ import pytest
 from awscli.customizations.cloudtrail.validation import CloudTrailValidateLogs
 from botocore.exceptions import ClientError
 from calls import outcome
+from identities import ONCE
 from own_region import DYNAMODB, FRONT, OwnRegion, create, wait_for
-from people import ONCE
 
 ACCOUNT = "111122223333"
 DIGESTS_S = 4
