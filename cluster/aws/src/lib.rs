@@ -45,8 +45,8 @@ pub use limits::Limits;
 pub use operation::{Access, Operation, OperationEntry, Plane, Protocol, Service, entry};
 pub use server::Server;
 pub use sigv4::{
-    Credentials, DerivedKeys, KeySet, SecretKey, SecretKeys, Session, SessionKeys, SessionMore, SigningKey,
-    derive_signing_key,
+    Credentials, DerivedKeys, KEY_PARTS, KeySet, KeysAsked, KeysPart, KeysTold, SESSIONS_PART, SecretKey, SecretKeys,
+    Session, SessionKeys, SessionMore, SigningKey, derive_signing_key, part_of, stable_hash,
 };
 pub use unchecked::UNCHECKED;
 pub use usage::{Unnoted, Usage, Used};

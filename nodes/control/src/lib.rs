@@ -15,6 +15,7 @@ mod members;
 mod node;
 mod session_keys;
 mod settings;
+mod signing_keys;
 mod store;
 mod sts;
 mod tables;

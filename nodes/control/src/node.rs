@@ -3,12 +3,13 @@
 use crate::accounts;
 use crate::cloudtrail::delivery::{Delivery, Periods};
 use crate::console::Console;
-use crate::credentials::{self, KeysHandler};
+use crate::credentials;
 use crate::iam::passwords::root;
 use crate::join::MetaLedger;
 use crate::members;
 use crate::session_keys;
 use crate::settings::Settings;
+use crate::signing_keys::KeysHandler;
 use crate::tables;
 use crate::{blobs, cloudtrail, console, iam, instances, sts, usage};
 use anyhow::{Context, Result};

@@ -1,6 +1,7 @@
 //! Who knows which access keys: control nodes the secrets, data nodes keys derived from them.
 
 use super::key::{SigningKey, derive_signing_key};
+use super::key_parts::{KEY_PARTS, part_of};
 use super::sessions::SessionKeys;
 use crate::call::Principal;
 use arc_swap::ArcSwap;
@@ -139,25 +140,33 @@ struct Derived {
 }
 
 /// Knows signing keys only, for the days that it was given. What it last heard stays valid for those days.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DerivedKeys {
-    derived: ArcSwap<Derived>,
+    /// [`KEY_PARTS`] of them.
+    parts: Vec<ArcSwap<Derived>>,
     sessions: SessionKeys,
 }
 
+impl Default for DerivedKeys {
+    fn default() -> Self {
+        DerivedKeys { parts: (0..KEY_PARTS).map(|_| ArcSwap::default()).collect(), sessions: SessionKeys::default() }
+    }
+}
+
 impl DerivedKeys {
-    /// The whole table, in place of the one before. It may be empty: then every key is unknown.
-    pub(super) fn replace(&self, rows: impl IntoIterator<Item = DerivedKey>, last_date: Option<String>) {
+    /// A whole part, in place of the one before. It may be empty: then every key of it is unknown.
+    pub(super) fn replace(&self, part: usize, rows: Vec<DerivedKey>, last_date: Option<String>) {
         let mut map: HashMap<String, Vec<DerivedKey>> = HashMap::new();
         for row in rows {
             map.entry(row.principal.access_key_id.clone()).or_default().push(row);
         }
-        self.derived.store(Arc::new(Derived { rows: map, last_date }));
+        self.parts[part].store(Arc::new(Derived { rows: map, last_date }));
     }
 
-    /// The last day for which keys were given, `YYYYMMDD`: how long this node can do without news.
+    /// The last day for which all keys were given, `YYYYMMDD`: how long this node can do without news.
     pub fn last_date(&self) -> Option<String> {
-        self.derived.load().last_date.clone()
+        // None is the least.
+        self.parts.iter().map(|part| part.load().last_date.clone()).min().flatten()
     }
 }
 
@@ -166,7 +175,7 @@ impl Credentials for DerivedKeys {
         &self.sessions
     }
     fn signing_key(&self, access_key_id: &str, date: &str, region: &str, service: &str) -> Result<Found, Lookup> {
-        let derived = self.derived.load();
+        let derived = self.parts[part_of(access_key_id.as_bytes())].load();
         // A node that has heard nothing yet can't call any key unknown.
         if derived.last_date.is_none() {
             return Err(Lookup::NotKnownHere);
@@ -183,7 +192,7 @@ impl Credentials for DerivedKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sigv4::KeySet;
+    use crate::sigv4::{KeySet, SESSIONS_PART};
     use breakwater_types::AccountId;
 
     fn secret_key(id: &str) -> SecretKey {
@@ -215,6 +224,28 @@ mod tests {
         assert_eq!(derived.last_date().as_deref(), Some("20261124"));
         KeySet::derive(&[], "r", "dynamodb", days, &[]).install(&derived);
         assert_eq!(derived.signing_key("AKIAONE", "20261124", "r", "dynamodb").unwrap_err(), Lookup::Unknown);
+    }
+
+    #[test]
+    fn a_part_changes_nothing_in_the_others_and_nothing_is_unknown_before_its_part_is_heard() {
+        let derived = DerivedKeys::default();
+        let days = || vec!["20261123".to_owned()];
+        let (one, two) = (part_of(b"AKIAONE"), part_of(b"AKIATWO"));
+        assert_ne!(one, two);
+        let found = |id| derived.signing_key(id, "20261123", "r", "dynamodb").map(|_| ());
+        let set = KeySet::derive(&[secret_key("AKIAONE")], "r", "dynamodb", days(), &[]);
+        set.install_part(one, &derived).unwrap();
+        assert_eq!((found("AKIAONE"), found("AKIATWO")), (Ok(()), Err(Lookup::NotKnownHere)));
+        assert_eq!(derived.last_date(), None);
+        assert!(set.install_part(two, &derived).is_err() && set.install_part(SESSIONS_PART + 1, &derived).is_err());
+        let none = KeySet::derive(&[], "r", "dynamodb", days(), &[]);
+        for part in (0..KEY_PARTS).filter(|part| *part != one) {
+            none.install_part(part, &derived).unwrap();
+        }
+        assert_eq!((found("AKIAONE"), found("AKIATWO")), (Ok(()), Err(Lookup::Unknown)));
+        assert_eq!(derived.last_date().as_deref(), Some("20261123"));
+        none.install_part(one, &derived).unwrap();
+        assert_eq!(found("AKIAONE"), Err(Lookup::Unknown));
     }
 
     #[test]

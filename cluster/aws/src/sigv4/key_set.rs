@@ -3,6 +3,7 @@
 
 use super::credentials::{Credentials, DerivedKey, DerivedKeys, SecretKey};
 use super::key::{SigningKey, derive_signing_key};
+use super::key_parts::{KEY_PARTS, SESSIONS_PART, part_of};
 use crate::call::{Identity, Principal};
 use breakwater_types::AccountId;
 use serde::{Deserialize, Serialize};
@@ -64,9 +65,42 @@ impl KeySet {
         }
     }
 
-    /// In place of what was known before. A key that belongs to nobody is left out.
+    /// In place of all that was known before.
     pub fn install(&self, into: &DerivedKeys) {
-        let mut rows = Vec::with_capacity(self.rows.len() * self.days.len());
+        let mut parts: Vec<Vec<DerivedKey>> = (0..KEY_PARTS).map(|_| Vec::new()).collect();
+        for row in self.keys() {
+            parts[part_of(row.principal.access_key_id.as_bytes())].push(row);
+        }
+        for (part, rows) in parts.into_iter().enumerate() {
+            into.replace(part, rows, self.last_date());
+        }
+        self.install_sessions(into);
+    }
+
+    /// In place of what was known before of this part.
+    pub fn install_part(&self, part: usize, into: &DerivedKeys) -> Result<(), String> {
+        if part == SESSIONS_PART {
+            self.install_sessions(into);
+            return Ok(());
+        }
+        if part > SESSIONS_PART || self.rows.iter().any(|row| part_of(row.access_key_id.as_bytes()) != part) {
+            return Err(format!("an access key stands in another part than {part}"));
+        }
+        into.replace(part, self.keys(), self.last_date());
+        Ok(())
+    }
+
+    fn install_sessions(&self, into: &DerivedKeys) {
+        into.sessions().replace(self.session_keys.iter().map(|(n, key)| (*n, Zeroizing::new(key.clone()))));
+    }
+
+    fn last_date(&self) -> Option<String> {
+        self.days.iter().max().cloned()
+    }
+
+    /// A key that belongs to nobody is left out.
+    fn keys(&self) -> Vec<DerivedKey> {
+        let mut keys = Vec::with_capacity(self.rows.len() * self.days.len());
         for row in &self.rows {
             let Some(identity) = Identity::of_arn(&row.arn) else {
                 tracing::error!(arn = row.arn, "an access key that belongs to nobody");
@@ -79,7 +113,7 @@ impl KeySet {
                 identity,
                 session: None,
             });
-            rows.extend(row.keys.iter().zip(&self.days).map(|(key, day)| DerivedKey {
+            keys.extend(row.keys.iter().zip(&self.days).map(|(key, day)| DerivedKey {
                 principal: principal.clone(),
                 date: day.clone(),
                 region: self.region.clone(),
@@ -87,7 +121,6 @@ impl KeySet {
                 key: Arc::new(SigningKey::from_bytes(*key)),
             }));
         }
-        into.replace(rows, self.days.iter().max().cloned());
-        into.sessions().replace(self.session_keys.iter().map(|(n, key)| (*n, Zeroizing::new(key.clone()))));
+        keys
     }
 }

@@ -9,6 +9,7 @@ mod canonical;
 mod claim;
 mod credentials;
 mod key;
+mod key_parts;
 mod key_set;
 mod sessions;
 mod timestamp;
@@ -16,6 +17,7 @@ mod verify;
 
 pub use credentials::{Credentials, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
 pub use key::{SigningKey, derive_signing_key};
+pub use key_parts::{KEY_PARTS, KeysAsked, KeysPart, KeysTold, SESSIONS_PART, part_of, stable_hash};
 pub use key_set::KeySet;
 pub use sessions::{More as SessionMore, Opened, Session, SessionKeys, TOKEN_BYTES_MAX};
 pub use verify::{SignedRequest, Verifier};
