@@ -82,7 +82,7 @@ impl Follower {
         for part in &told.parts {
             let number = usize::from(part.number);
             part.set.install_part(number, &self.keys)?;
-            batch.put(&part_key(number), records::to_stored(&part.set)?);
+            batch.put(part_key(number), records::to_stored(&part.set)?);
         }
         self.known.learn(&told);
         if !told.parts.is_empty() {
@@ -111,7 +111,7 @@ impl Follower {
             records::from_stored::<KeySet>(set)?.install(&self.keys);
             let mut batch = Batch::new();
             batch.put(WHOLE, set.to_vec());
-            (0..=SESSIONS_PART).for_each(|part| batch.delete(&part_key(part)));
+            (0..=SESSIONS_PART).for_each(|part| batch.delete(part_key(part)));
             self.keep(batch).await;
         }
         self.known = KeysAsked { revision, digests: Vec::new() };
