@@ -32,13 +32,19 @@ struct Args {
     /// The administrators' credentials files, one for each account; the first one's has the table.
     #[arg(long)]
     credentials: Vec<PathBuf>,
+    /// IAM's endpoint in the region that checks nothing at its data nodes: it gets as many users, so that its nodes store
+    /// and remember as much.
+    #[arg(long)]
+    unchecked_iam: SocketAddr,
+    #[arg(long)]
+    unchecked_credentials: Vec<PathBuf>,
     #[arg(long, default_value = "us-east-1")]
     region: String,
     /// Users in the end, over all accounts.
     #[arg(long, default_value_t = 100_000)]
     users: usize,
     /// Every how-manieth of them has an access key.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 10)]
     key_every: usize,
     #[arg(long, default_value_t = 3)]
     seconds: u64,
@@ -135,20 +141,20 @@ async fn principal(admin: &mut Client, name: &str, region: &str) -> Result<Acces
     Ok(AccessKey { id, secret, region: region.to_owned() })
 }
 
-/// Users `from..to` of all, many at once.
-async fn make_users(args: &Args, admins: &[AccessKey], from: usize, to: usize) -> Result<()> {
+/// Many at once.
+async fn make_users(args: &Args, iam_at: SocketAddr, admins: &[AccessKey], count: usize) -> Result<()> {
     const WORKERS: usize = 32;
     let mut workers = Vec::new();
     for worker in 0..WORKERS {
-        let (admins, address, key_every) = (admins.to_vec(), args.iam, args.key_every);
+        let (admins, key_every) = (admins.to_vec(), args.key_every);
         workers.push(tokio::spawn(async move {
             let mut clients: BTreeMap<usize, Client> = BTreeMap::new();
-            for n in (from + worker..to).step_by(WORKERS) {
+            for n in (worker..count).step_by(WORKERS) {
                 let account = n / (USERS_OF_ACCOUNT - 100);
                 let key = admins.get(account).context("too few accounts for so many users")?;
                 let client = clients
                     .entry(account)
-                    .or_insert_with(|| Client::of(address, key.clone(), "iam", Duration::from_secs(20)));
+                    .or_insert_with(|| Client::of(iam_at, key.clone(), "iam", Duration::from_secs(20)));
                 let name = format!("user-{n}");
                 iam(client, "CreateUser", &[("UserName", &name)]).await?;
                 if n % key_every == 0 {
@@ -300,10 +306,14 @@ async fn main() -> Result<()> {
     let few = PRINCIPALS.len();
     measure(&args, few, &who, &mut rows).await?;
     if args.users > few {
-        let begun = Instant::now();
-        make_users(&args, &admins, 0, args.users - few).await.context("making users")?;
-        let (made, seconds) = (args.users - few, begun.elapsed().as_secs_f64());
-        eprintln!("{made} users made in {seconds:.0} s, {:.0} a second", made as f64 / seconds);
+        let made = args.users - few;
+        let unchecked = keys(&args.unchecked_credentials, &args.region)?;
+        for (iam_at, admins) in [(args.iam, &admins), (args.unchecked_iam, &unchecked)] {
+            let begun = Instant::now();
+            make_users(&args, iam_at, admins, made).await.context("making users")?;
+            let seconds = begun.elapsed().as_secs_f64();
+            eprintln!("{made} users made in {seconds:.0} s, {:.0} a second", made as f64 / seconds);
+        }
         for (_, key) in &who {
             known(args.checked, key).await?;
         }
