@@ -130,6 +130,27 @@ def test_what_was_denied_and_what_was_only_read_leaves_one_too(region, iam, trai
         "CreateTable", "DescribeTable", "DeleteTable"}
 
 
+@pytest.mark.parametrize("port", [FRONT, DYNAMODB])
+def test_a_name_of_megabytes_is_refused_and_stops_no_audit(region, iam, trail, port):
+    name, keys = person(region, iam)
+    long = "A" * 9_000_000
+    if port == FRONT:
+        refused = client(region, "cloudtrail", keys, port).get_trail
+        arguments = {"Name": long}
+    else:
+        refused = client(region, "dynamodb", keys, port).tag_resource
+        arguments = {"ResourceArn": long, "Tags": [{"Key": "a", "Value": "b"}]}
+    # To each node: whichever it reaches, nothing stands still afterwards.
+    for _ in range(6):
+        wait_for("the key everywhere", lambda: outcome(refused, **arguments) == "ValidationException")
+    operation = "GetTrail" if port == FRONT else "TagResource"
+    event = wait_for("its event", lambda: records(trail, "EventName", operation))[0]
+    assert event["requestParameters"]["omitted"] is True
+    marker = "user-" + uuid.uuid4().hex[:8]
+    iam.create_user(UserName=marker)
+    the_one(trail, "CreateUser", lambda r: (r["requestParameters"] or {}).get("userName") == marker)
+
+
 def test_sessions_are_told_with_who_is_behind_them_in_both_accounts(region, iam, trail):
     region.run("account", "create", OTHER, "--profile", "other")
     other = {s: client(region, s, keys_of(region, OTHER)) for s in ("iam", "sts", "cloudtrail")}

@@ -62,6 +62,20 @@ def test_right_signature(session, endpoint):
     assert status == 200
 
 
+def test_an_address_that_is_signed_beforehand_says_who_calls(session):
+    """As EKS's tokens are: a GET, with everything in the address."""
+    sts = session.client("sts")
+    address = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
+    with urllib.request.urlopen(address) as answer:
+        assert sts.get_caller_identity()["Arn"] in answer.read().decode()
+    with pytest.raises(urllib.error.HTTPError) as info:
+        urllib.request.urlopen(address.replace("X-Amz-Signature=", "X-Amz-Signature=0"))
+    assert info.value.code == 403 and "SignatureDoesNotMatch" in info.value.read().decode()
+    with pytest.raises(urllib.error.HTTPError) as info:
+        urllib.request.urlopen(address.split("&X-Amz-Signature")[0])
+    assert info.value.code in (400, 403)
+
+
 def test_changed_body(session, endpoint):
     status, body = post(endpoint + "/", signed(session, endpoint), b'{"Limit": 1}')
     assert (status, kind(body)) == (400, "InvalidSignatureException")

@@ -11,14 +11,18 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 import uuid
 
 import boto3
 import pytest
 from awscli.customizations.cloudtrail.validation import CloudTrailValidateLogs
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 from calls import outcome
 from identities import ONCE
@@ -432,6 +436,41 @@ def test_data_calls_leave_events_where_a_selector_names_them(region, trails, tra
     # They aren't looked up.
     found = trails.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetItem"}])
     assert found["Events"] == []
+
+
+def test_who_hangs_up_is_told_of_as_what_became_of_her_call(region, trails, trail):
+    tables, table = client(region, "dynamodb"), "t" + uuid.uuid4().hex[:8]
+    create(tables, table)
+    arn = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}"
+    trails.put_event_selectors(TrailName=trail["Name"], EventSelectors=[{
+        "IncludeManagementEvents": False, "DataResources": [{"Type": "AWS::DynamoDB::Table", "Values": [arn]}]}])
+
+    def put():
+        tables.put_item(TableName=table, Item={"pk": {"S": "known"}})
+        return records(region, trail["S3BucketName"])
+
+    wait_for("the selector on every node", put)
+    where = urllib.parse.urlsplit(tables.meta.endpoint_url)
+    keys = tables._request_signer._credentials
+    for n in range(40):
+        body = json.dumps({"TableName": table, "Item": {"pk": {"S": f"left-{n}"}}}).encode()
+        request = AWSRequest("POST", tables.meta.endpoint_url + "/", data=body, headers={
+            "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.PutItem"})
+        SigV4Auth(keys, "dynamodb", "us-east-1").add_auth(request)
+        head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        with socket.create_connection((where.hostname, where.port)) as connection:
+            connection.sendall(
+                f"POST / HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Length: {len(body)}\r\n{head}\r\n".encode() + body)
+    left = lambda r: ((r["requestParameters"] or {}).get("key") or {}).get("pk", "").startswith("left-")
+    written = lambda: [i for i in tables.scan(TableName=table, ConsistentRead=True)["Items"] if i["pk"]["S"].startswith("left-")]
+    wait_for("a write of who hung up", written)
+
+    def told():
+        events = [r for r in records(region, trail["S3BucketName"]) if left(r)]
+        done = {r["requestParameters"]["key"]["pk"] for r in events if "errorCode" not in r}
+        return {i["pk"]["S"] for i in written()} == done
+
+    wait_for("events that tell what was written", told)
 
 
 def test_each_event_of_an_acknowledged_call_is_delivered_once_whoever_dies(region, trails, iam, trail):

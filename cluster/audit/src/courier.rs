@@ -34,9 +34,10 @@ impl Courier {
                 self.nodes.get(self.next % self.nodes.len().max(1)).cloned().ok_or("no control node is known")?
             }
         };
-        let payload = match self.formats.active() >= TRAILS {
-            true => to_format_4(&(self.category, events))?,
-            false => to_stored(&events)?,
+        let payload = match (self.formats.active() >= TRAILS, self.category) {
+            (true, category) => to_format_4(&(category, events))?,
+            (false, Category::Management) => to_stored(&events)?,
+            (false, Category::Data) => return Err("data events aren't known everywhere yet".to_owned()),
         };
         let asked = self.transport.call(&node, Kind::Audit, 2, payload.into(), Instant::now() + ATTEMPT).await;
         match from_stored(&asked.map_err(|e| format!("{node}: {e}"))?)? {

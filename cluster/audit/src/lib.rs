@@ -51,16 +51,44 @@ impl Category {
 const EVENTS_MAX: usize = 256;
 const BYTES_MAX: usize = 1 << 20;
 
-/// Of a list of events, what fits into one message: one at least.
+/// Of a list of events, what fits into one message: one at least, each of a size that can be sent.
 fn some_of<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<Event> {
     let mut bytes = 0;
     let mut some = Vec::new();
     for event in events.take(EVENTS_MAX) {
-        bytes += event.record.len();
+        let event = event.clone().bounded();
+        bytes += event.bytes();
         if bytes > BYTES_MAX && !some.is_empty() {
             break;
         }
-        some.push(event.clone());
+        some.push(event);
     }
     some
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use breakwater_types::AccountId;
+
+    #[test]
+    fn a_message_is_bounded_whatever_its_events_are() {
+        let event = |resource: usize, record: usize| Event {
+            account: AccountId::new("111122223333").unwrap(),
+            unix_ms: 1,
+            id: 1,
+            done: true,
+            access_key_id: String::new(),
+            user_name: String::new(),
+            resources: vec!["r".repeat(resource)],
+            record: "x".repeat(record),
+        };
+        let size = |events: &[Event]| events.iter().map(Event::bytes).sum::<usize>();
+        let many = vec![event(400 << 10, 10); 9];
+        assert!(size(&some_of(many.iter())) <= BYTES_MAX);
+        let long = vec![event(18 << 20, 18 << 20); 2];
+        let some = some_of(long.iter());
+        assert!(!some.is_empty() && size(&some) <= BYTES_MAX);
+        assert_eq!(some_of(vec![event(5, 5); 1_000].iter()).len(), EVENTS_MAX);
+    }
 }

@@ -4,7 +4,7 @@ use crate::arrivals::{self, Arrivals};
 use crate::lookup::{Lookup, Page, RETENTION_MS};
 use crate::machine::{AuditMachine, Command, before_day, day, from_format_4, to_format_4};
 use crate::segments::{self, Segments};
-use crate::{Category, outbox, some_of};
+use crate::{Category, EVENTS_MAX, outbox, some_of};
 use breakwater_aws::Event;
 use breakwater_consensus::{Group, Groups, ProposeError, ReadError, StartError};
 use breakwater_meta::records::{from_stored, to_stored};
@@ -20,7 +20,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -31,6 +32,8 @@ const PROPOSALS_MAX: usize = 64;
 const TXN: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(200);
 const TIDY_EVERY: Duration = Duration::from_secs(10);
+/// Events in the outbox beyond which changes of the control plane are told to wait.
+const OUTBOX_MAX: usize = 10_000;
 
 /// What a node that sent events is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,13 +49,20 @@ pub struct AuditService {
     proposals: Semaphore,
     formats: Arc<Formats>,
     clock: SharedClock,
+    outbox_is_full: Arc<AtomicBool>,
 }
 
 impl AuditService {
     /// Answers nodes that send events; [`AuditService::start_group`] lets it keep them.
     pub fn start(transport: &Transport, formats: Arc<Formats>, clock: SharedClock) -> Arc<Self> {
         let proposals = Semaphore::new(PROPOSALS_MAX);
-        let service = Arc::new(AuditService { group: OnceLock::new(), proposals, formats, clock });
+        let service = Arc::new(AuditService {
+            group: OnceLock::new(),
+            proposals,
+            formats,
+            clock,
+            outbox_is_full: Arc::default(),
+        });
         transport.register(Kind::Audit, &[NodeKind::Control, NodeKind::Dynamo], service.clone());
         service
     }
@@ -129,15 +139,24 @@ impl AuditService {
             Ok(_) => Reply::Kept,
             Err(ProposeError::NotLeader(hint)) => Reply::NotLeader(hint.leader),
             Err(ProposeError::Unknown(why) | ProposeError::Stopped(why)) => Reply::Busy(why),
+            Err(e @ ProposeError::TooLarge(_)) => Reply::Busy(e.to_string()),
         }
+    }
+
+    /// Set while more events wait in the outbox than should.
+    pub fn outbox_is_full(&self) -> Arc<AtomicBool> {
+        self.outbox_is_full.clone()
     }
 
     /// Moves what the outbox has into the group, wherever this node leads that; for ever.
     pub async fn empty_outbox(self: Arc<Self>, meta: MetaClient, mirror: Arc<Mirror>) {
         let mut changed = mirror.changed();
+        let mut unreadable = HashSet::new();
         loop {
             changed.mark_unchanged();
-            let entries = mirror.scan_prefix(outbox::PREFIX);
+            let mut entries = mirror.scan_prefix(outbox::PREFIX);
+            self.outbox_is_full.store(entries.len() > OUTBOX_MAX, Ordering::Relaxed);
+            entries.retain(|entry| !unreadable.contains(&entry.key));
             if entries.is_empty() {
                 if changed.changed().await.is_err() {
                     return;
@@ -149,13 +168,20 @@ impl AuditService {
                 continue;
             }
             let mut all = Vec::new();
-            for entry in entries {
+            for entry in entries.iter().take(EVENTS_MAX) {
                 match from_stored::<Event>(&entry.value) {
                     Ok(event) => all.push((entry.key.clone(), event)),
-                    Err(e) => tracing::error!(error = e, "an audit event in the outbox can't be read"),
+                    Err(e) => {
+                        // It stays there, for a build that can.
+                        tracing::error!(error = e, "an audit event in the outbox can't be read");
+                        unreadable.insert(entry.key.clone());
+                    }
                 }
             }
             let some = some_of(all.iter().map(|(_, event)| event));
+            if some.is_empty() {
+                continue;
+            }
             let moved = match self.keep(Category::Management, &some).await {
                 Reply::Kept => {
                     let keys = all.iter().take(some.len()).map(|(key, _)| Op::Delete { key: key.to_vec() });
@@ -165,10 +191,9 @@ impl AuditService {
                 reply => Err(format!("{reply:?}")),
             };
             match moved {
-                Ok(outcome) if !some.is_empty() => {
+                Ok(outcome) => {
                     mirror.wait_for(outcome.revision, Instant::now() + TXN).await;
                 }
-                Ok(_) => tokio::time::sleep(PAUSE).await,
                 Err(why) => {
                     tracing::info!(why, "audit events stay in the outbox for now");
                     tokio::time::sleep(PAUSE).await;

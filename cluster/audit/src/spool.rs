@@ -21,8 +21,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -33,6 +33,8 @@ const DATA_PREFIX: &[u8] = b"\0\0\0\0\0\0\0\0audit/data-spool/";
 const ROOM: usize = 64 * 1024;
 const QUEUED_MAX: usize = 1_024;
 const DATA_QUEUED_MAX: usize = 16_384;
+/// Calls that may wait for room: further ones are told to try again, and hold nothing meanwhile.
+const WAITING_MAX: usize = 256;
 /// Calls whose events share a sync.
 const TOGETHER_MAX: usize = 256;
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -53,6 +55,7 @@ struct Shared {
     category: Category,
     store: Arc<dyn Engine>,
     room: Semaphore,
+    waiting: Semaphore,
     queue: Mutex<VecDeque<Spooled>>,
     more: Notify,
 }
@@ -70,10 +73,12 @@ pub struct Spool {
     dropped: AtomicU64,
     data_events: DataEvents,
     formats: Arc<Formats>,
+    /// On control nodes: whether the outbox has more than it should.
+    outbox_is_full: OnceLock<Arc<AtomicBool>>,
 }
 
 fn units(event: &Event) -> u32 {
-    1 + u32::try_from(event.record.len() / 1_024).unwrap_or(u32::MAX - 1)
+    1 + u32::try_from(event.bytes() / 1_024).unwrap_or(u32::MAX - 1)
 }
 
 fn prefix(category: Category) -> &'static [u8] {
@@ -120,7 +125,8 @@ impl Lane {
             room.forget_permits(units(&spooled.event) as usize);
         }
         let (store, more) = (store.clone(), Notify::new());
-        let shared = Arc::new(Shared { category, store, room, queue: Mutex::new(queue), more });
+        let waiting = Semaphore::new(WAITING_MAX);
+        let shared = Arc::new(Shared { category, store, room, waiting, queue: Mutex::new(queue), more });
         let (sender, receiver) = mpsc::channel(queued_max);
         tokio::spawn(write(shared.clone(), receiver, next));
         let (transport, formats, nodes) = (transport.clone(), formats.clone(), control.to_vec());
@@ -132,7 +138,15 @@ impl Lane {
     async fn keep(&self, events: Vec<Event>) -> Result<(), AwsError> {
         let needed = events.iter().map(units).sum();
         let stopped = || AwsError::internal("the audit spool has stopped");
-        let permits = self.shared.room.acquire_many(needed).await.map_err(|_| stopped())?;
+        let permits = match self.shared.room.try_acquire_many(needed) {
+            Ok(permits) => permits,
+            Err(_) => {
+                let Ok(_waits) = self.shared.waiting.try_acquire() else {
+                    return Err(AwsError::throttling().with_cause("too many calls wait for room for audit events"));
+                };
+                self.shared.room.acquire_many(needed).await.map_err(|_| stopped())?
+            }
+        };
         let place = self.queue.reserve().await.map_err(|_| stopped())?;
         let (kept, answer) = oneshot::channel();
         // From here on the room is taken until the group has them; the writer gives it back where it fails.
@@ -164,7 +178,14 @@ impl Spool {
         let lane = |category, queued_max| Lane::start(category, queued_max, &store, &transport, &control, &formats);
         let management = lane(Category::Management, QUEUED_MAX)?;
         let data = lane(Category::Data, DATA_QUEUED_MAX)?;
-        Ok(Arc::new(Spool { management, data, dropped: AtomicU64::new(0), data_events, formats }))
+        let outbox_is_full = OnceLock::new();
+        Ok(Arc::new(Spool { management, data, dropped: AtomicU64::new(0), data_events, formats, outbox_is_full }))
+    }
+
+    /// Changes wait while this is set.
+    pub fn heed(&self, outbox_is_full: Arc<AtomicBool>) {
+        // The first one stays: a node has one outbox.
+        let _ = self.outbox_is_full.set(outbox_is_full);
     }
 }
 
@@ -175,6 +196,10 @@ impl Recorder for Spool {
 
     fn hears_data(&self) -> bool {
         self.data_events.are_wanted()
+    }
+
+    fn has_room(&self) -> bool {
+        !self.outbox_is_full.get().is_some_and(|full| full.load(Ordering::Relaxed))
     }
 
     fn offer(&self, call: &Call, outcome: Result<(), &AwsError>) {

@@ -28,8 +28,17 @@ const EVENT_VERSION: &str = "1.11";
 const ELEMENTS_BYTES_MAX: usize = 100 * 1024;
 /// Of an error's message, and of a client's name for itself.
 const TEXT_CHARACTERS_MAX: usize = 1_024;
-/// Resources of one call that are told.
+/// Of request parameters of a call that failed, and of who has proved nothing: anybody can send them, and they take
+/// place from what tells of changes.
+const FAILED_BYTES_MAX: usize = 16 * 1024;
+const UNPROVED_BYTES_MAX: usize = 2 * 1024;
+/// Longer bodies aren't even read for their event: nothing of them would be told.
+pub const TOLD_BODY_BYTES_MAX: usize = 1 << 20;
+/// Resources of one call that are told. A data call has 100 at most, and selectors look at all of them.
 const RESOURCES_MAX: usize = 20;
+const RESOURCES_KNOWN_MAX: usize = 100;
+/// An event of this build has less: two lots of elements, and resources by their bounds.
+const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// Members that hold secrets, wherever they stand: they are left out. Compared without case.
 pub const SECRETS: &[&str] = &[
@@ -86,6 +95,11 @@ pub trait Recorder: Send + Sync + 'static {
     /// Whether any trail asks for data events. Asked of each data call: it costs a look at a flag.
     fn hears_data(&self) -> bool {
         false
+    }
+
+    /// Whether changes of the control plane may go on: what tells of them waits somewhere within a bound.
+    fn has_room(&self) -> bool {
+        true
     }
 
     /// Takes the event of a data call that is over, if a trail selects it. Never waits: data calls don't.
@@ -173,11 +187,40 @@ impl Pending {
     pub fn concerns(&self, resource: &Arn) {
         let mut resources = self.resources.lock();
         if resource.as_str() != "*"
-            && resources.len() < RESOURCES_MAX
+            && resources.len() < RESOURCES_KNOWN_MAX
             && !resources.iter().any(|r| r == resource.as_str())
         {
             resources.push(resource.as_str().to_owned());
         }
+    }
+}
+
+impl Event {
+    /// About what it takes where it is kept, but for its keys.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.access_key_id, &self.user_name, &self.record];
+        texts.into_iter().chain(&self.resources).map(String::len).sum()
+    }
+
+    /// Itself, or what is left of one that is too long to be sent: a build of before had no bound.
+    pub fn bounded(self) -> Event {
+        let bytes = self.bytes();
+        if bytes <= EVENT_BYTES_MAX {
+            return self;
+        }
+        let mut record: Map<String, Value> = serde_json::from_str(&self.record).unwrap_or_default();
+        record.remove("resources");
+        for elements in ["requestParameters", "responseElements"] {
+            if record.get(elements).is_some_and(|told| !told.is_null()) {
+                record.insert(elements.to_owned(), omitted(bytes));
+            }
+        }
+        let mut record = Value::Object(record).to_string();
+        if record.len() > EVENT_BYTES_MAX / 2 {
+            record = Value::Object(Map::from_iter([("requestParameters".to_owned(), omitted(bytes))])).to_string();
+        }
+        let (access_key_id, user_name) = (shortened(&self.access_key_id), shortened(&self.user_name));
+        Event { resources: Vec::new(), record, access_key_id, user_name, ..self }
     }
 }
 
@@ -204,7 +247,7 @@ fn lower_first(name: &str) -> String {
 }
 
 /// Null where there is nothing to tell.
-fn elements(value: &Value) -> Value {
+fn elements(value: &Value, bytes_max: usize) -> Value {
     let told = told(value);
     match &told {
         Value::Object(members) if members.is_empty() => return Value::Null,
@@ -212,10 +255,11 @@ fn elements(value: &Value) -> Value {
         _ => {}
     }
     let size = told.to_string().len();
-    if size > ELEMENTS_BYTES_MAX { omitted(size) } else { told }
+    if size > bytes_max { omitted(size) } else { told }
 }
 
-fn omitted(size: usize) -> Value {
+/// In place of what is too long, as AWS has it.
+pub fn omitted(size: usize) -> Value {
     json!({"omitted": true, "originalSize": size, "reason": "SIZE_LIMIT_EXCEEDED"})
 }
 
@@ -335,14 +379,21 @@ impl Call {
                 set("errorMessage", told_text(&e.message).into());
             }
         }
-        set("requestParameters", elements(&pending.request));
+        let unproved = self.principal.identity == Identity::Anonymous && pending.federated.get().is_none();
+        let parameters_max = match outcome {
+            _ if unproved => UNPROVED_BYTES_MAX,
+            Ok(_) => ELEMENTS_BYTES_MAX,
+            Err(_) => FAILED_BYTES_MAX,
+        };
+        set("requestParameters", elements(&pending.request, parameters_max));
         // What was only read isn't told.
-        let response = outcome.ok().filter(|_| !pending.read_only).map_or(Value::Null, elements);
-        set("responseElements", response);
+        let response = outcome.ok().filter(|_| !pending.read_only);
+        set("responseElements", response.map_or(Value::Null, |response| elements(response, ELEMENTS_BYTES_MAX)));
         set("requestID", self.request_id.as_str().into());
         set("readOnly", pending.read_only.into());
         let known: Vec<Value> = typed_resources(resources)
             .into_iter()
+            .take(RESOURCES_MAX)
             .filter_map(|(kind, arn)| {
                 let account = arn.split(':').nth(4).filter(|account| !account.is_empty())?;
                 Some(json!({"accountId": account, "type": kind, "ARN": arn}))
@@ -518,10 +569,36 @@ mod tests {
     }
 
     #[test]
+    fn an_event_of_any_size_is_one_that_can_be_sent() {
+        let long = Event {
+            account: AccountId::new("111122223333").unwrap(),
+            unix_ms: 5,
+            id: 7,
+            done: false,
+            access_key_id: "AKIAONE".to_owned(),
+            user_name: "ann".to_owned(),
+            resources: vec!["r".repeat(9 << 20)],
+            record: json!({
+                "eventName": "GetTrail", "requestParameters": {"name": "r".repeat(9 << 20)}, "responseElements": null,
+            })
+            .to_string(),
+        };
+        let bounded = long.clone().bounded();
+        assert!(bounded.bytes() < 1_000 && (bounded.id, bounded.unix_ms) == (7, 5));
+        let record: Value = serde_json::from_str(&bounded.record).unwrap();
+        assert_eq!((&record["eventName"], &record["requestParameters"]["omitted"]), (&json!("GetTrail"), &json!(true)));
+        assert_eq!(record["responseElements"], Value::Null);
+        let strange = Event { record: format!("{{\"x\": \"{}\"}}", "r".repeat(2 << 20)), ..long };
+        assert!(strange.bounded().bytes() < 1_000);
+        let short = Event { resources: vec![], ..bounded.clone() };
+        assert_eq!(short.clone().bounded(), short);
+    }
+
+    #[test]
     fn what_is_too_long_is_left_out_and_what_is_empty_is_null() {
-        assert_eq!(elements(&json!({})), Value::Null);
-        assert_eq!(elements(&json!({"Password": "x"})), Value::Null);
-        let long = elements(&json!({"PolicyDocument": "x".repeat(ELEMENTS_BYTES_MAX)}));
+        assert_eq!(elements(&json!({}), ELEMENTS_BYTES_MAX), Value::Null);
+        assert_eq!(elements(&json!({"Password": "x"}), ELEMENTS_BYTES_MAX), Value::Null);
+        let long = elements(&json!({"PolicyDocument": "x".repeat(ELEMENTS_BYTES_MAX)}), ELEMENTS_BYTES_MAX);
         assert_eq!(long["omitted"], true);
     }
 

@@ -20,6 +20,7 @@ use crate::mounts::{Asked, Mounts};
 use crate::operation::{Access, Plane, Protocol};
 use crate::query::{self, Form};
 use crate::sigv4::{SignedRequest, Verifier};
+use crate::unsigned::UnsignedCalls;
 use crate::usage::{Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
@@ -27,7 +28,6 @@ use futures::FutureExt;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use prometheus_client::metrics::gauge::Gauge;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -88,7 +88,8 @@ impl Drop for Unanswered<'_> {
             return;
         };
         if pending.data.is_some() {
-            return self.recorder.offer(self.call, Err(&AwsError::internal("the caller hung up")));
+            // Only where this process ends, or a handler panicked.
+            return self.recorder.offer(self.call, Err(&AwsError::internal("the call was given up")));
         }
         // What it has done by then, if anything, tells of itself under the same id.
         let events = self.call.events(Err(&AwsError::internal("the caller hung up")));
@@ -121,6 +122,7 @@ pub struct Front {
     anybody: Option<Arc<Principal>>,
     draining: AtomicBool,
     in_flight: AtomicUsize,
+    unsigned: UnsignedCalls,
     bodies: Bodies,
     health: Bytes,
 }
@@ -131,28 +133,36 @@ impl std::fmt::Debug for Front {
     }
 }
 
-/// One place among the requests in flight.
-struct Slot<'a> {
-    count: &'a AtomicUsize,
-    gauge: &'a Gauge,
+/// A request, as it was read.
+struct Came<'a> {
+    parts: &'a Parts,
+    body: &'a Bytes,
+    /// The address's query, where that is the form.
+    query: Option<&'a str>,
+    request_id: RequestId,
+    source: SocketAddr,
+    connection: &'a Connection,
+    content_type: &'static str,
 }
 
-impl<'a> Slot<'a> {
-    fn take(front: &'a Front) -> Option<Self> {
-        let count = &front.in_flight;
-        if count.fetch_add(1, Ordering::Relaxed) >= front.limits.in_flight_max {
-            count.fetch_sub(1, Ordering::Relaxed);
+/// One place among the requests in flight.
+struct Slot(Arc<Front>);
+
+impl Slot {
+    fn take(front: &Arc<Front>) -> Option<Self> {
+        if front.in_flight.fetch_add(1, Ordering::Relaxed) >= front.limits.in_flight_max {
+            front.in_flight.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         front.metrics.in_flight.inc();
-        Some(Slot { count, gauge: &front.metrics.in_flight })
+        Some(Slot(front.clone()))
     }
 }
 
-impl Drop for Slot<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.gauge.dec();
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.in_flight.dec();
     }
 }
 
@@ -180,7 +190,7 @@ impl Front {
 
     /// Answers one request. An error means that the connection is of no more use: the body ended early.
     pub async fn serve(
-        &self,
+        self: &Arc<Self>,
         request: Request<Incoming>,
         source: SocketAddr,
         connection: &Arc<Connection>,
@@ -209,14 +219,17 @@ impl Front {
     }
 
     async fn answer(
-        &self,
+        self: &Arc<Self>,
         parts: &Parts,
         incoming: Incoming,
         request_id: RequestId,
         source: SocketAddr,
         connection: &Connection,
     ) -> Result<Answer, BodyError> {
-        if parts.method != Method::POST || parts.uri.path() != "/" {
+        // The Query protocol's other form: everything in the address, often signed there beforehand.
+        let query = parts.uri.query().filter(|query| self.mounts.has_queries() && query::names_action(query));
+        let query = query.filter(|_| parts.method == Method::GET && parts.uri.path() == "/");
+        if query.is_none() && (parts.method != Method::POST || parts.uri.path() != "/") {
             let headers = &parts.headers;
             return Ok(match parts.method {
                 Method::OPTIONS if headers.contains_key(header::ORIGIN) => Answer::Preflight,
@@ -237,14 +250,16 @@ impl Front {
             Err(e @ BodyError::Lost(_)) => return Err(e),
         };
         connection.enter(Phase::Busy);
-        let Some(content_type) = answer::content_type(&parts.headers, body.bytes.is_empty(), self.mounts.has_queries())
-        else {
-            return Ok(Answer::NotFound);
+        let content_type = match query {
+            Some(_) => Some(Protocol::Query.content_type()),
+            None => answer::content_type(&parts.headers, body.bytes.is_empty(), self.mounts.has_queries()),
         };
-        let Some(_slot) = Slot::take(self) else {
+        let Some(content_type) = content_type else { return Ok(Answer::NotFound) };
+        let Some(slot) = Slot::take(self) else {
             return Ok(self.refuse(None, AwsError::throttling(), content_type, &request_id));
         };
-        let work = AssertUnwindSafe(self.work(parts, &body.bytes, request_id, source, connection, content_type));
+        let came = Came { parts, body: &body.bytes, query, request_id, source, connection, content_type };
+        let work = AssertUnwindSafe(self.work(came, slot));
         Ok(match work.catch_unwind().await {
             Ok(answer) => answer,
             Err(panic) => {
@@ -255,17 +270,12 @@ impl Front {
         })
     }
 
-    async fn work(
-        &self,
-        parts: &Parts,
-        body: &Bytes,
-        request_id: RequestId,
-        source: SocketAddr,
-        connection: &Connection,
-        content_type: &'static str,
-    ) -> Answer {
-        let asked = if content_type == Protocol::Query.content_type() {
-            self.mounts.find_query(body)
+    async fn work(self: &Arc<Self>, came: Came<'_>, slot: Slot) -> Answer {
+        let Came { parts, body, query, request_id, source, connection, content_type } = came;
+        let asked = if let Some(query) = query {
+            Form::of_address(query).and_then(|form| self.mounts.find_query(form))
+        } else if content_type == Protocol::Query.content_type() {
+            Form::parse(body).and_then(|form| self.mounts.find_query(form))
         } else {
             self.mounts.find_target(&parts.headers).ok_or_else(AwsError::unknown_operation)
         };
@@ -287,16 +297,19 @@ impl Front {
         };
         let verified = match &self.anybody {
             Some(anybody) => Ok(anybody.clone()),
-            None if unsigned => Ok(self.anonymous.clone()),
+            None if unsigned => match self.unsigned.take(source.ip(), Instant::now()) {
+                true => Ok(self.anonymous.clone()),
+                false => Err(AwsError::throttling()),
+            },
             None => self.verifier.verify(names.service, names.global, &signed),
         };
         let principal = match verified {
             Ok(principal) => principal,
-            Err(e) => return self.refuse(Some(mount), e, content_type, &request_id),
+            Err(e) => return self.refuse(Some(&**mount), e, content_type, &request_id),
         };
         let body = match form.map(Form::into_json).transpose() {
             Ok(json) => json.map_or_else(|| body.clone(), Bytes::from),
-            Err(e) => return self.refuse(Some(mount), e, content_type, &request_id),
+            Err(e) => return self.refuse(Some(&**mount), e, content_type, &request_id),
         };
         let origin = Origin {
             request_id,
@@ -305,7 +318,7 @@ impl Front {
             host: parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned),
             user_agent: parts.headers.get(header::USER_AGENT).cloned(),
         };
-        let result = self.perform(mount, index, principal, body, origin).await;
+        let result = self.perform(mount, index, principal, body, origin, slot).await;
         let result = result.and_then(|json| match names.protocol {
             Protocol::Query => {
                 query::answer(operation, names.model_namespace, request_id.as_str(), &json).map(Into::into)
@@ -326,16 +339,21 @@ impl Front {
 
     /// From a known caller to the answer: authorize → operation → event. The body is JSON.
     async fn perform(
-        &self,
-        mount: &dyn Mounted,
+        self: &Arc<Self>,
+        mount: &Arc<dyn Mounted>,
         index: usize,
         principal: Arc<Principal>,
         body: Bytes,
         origin: Origin,
+        slot: Slot,
     ) -> Result<Vec<u8>, AwsError> {
         let begun = Instant::now();
         let names = mount.names();
-        let Described { name: operation, access, plane, metrics, .. } = mount.operation(index);
+        let Described { name: operation, access, plane, .. } = mount.operation(index);
+        let read_only = matches!(access, Access::List | Access::Read);
+        if plane == Plane::Control && !read_only && !self.recorder.has_room() {
+            return Err(AwsError::throttling().with_cause("too many audit events wait"));
+        }
         let request_id = origin.request_id;
         let span = tracing::info_span!(
             target: "breakwater::request", "request", otel.kind = "server", service = names.service, operation, %request_id
@@ -357,13 +375,14 @@ impl Front {
                 id: audit::new_id(),
                 service: names.service,
                 operation,
-                read_only: matches!(access, Access::List | Access::Read),
+                read_only,
                 query: names.protocol == Protocol::Query,
                 region: if names.global { GLOBAL_REGION.to_owned() } else { self.scope.region.to_string() },
                 principal_id: self.authorizer.unique_id(&principal),
                 host: origin.host,
                 tls: origin.tls,
                 request: match data {
+                    None if body.len() > audit::TOLD_BODY_BYTES_MAX => audit::omitted(body.len()),
                     None => serde_json::from_slice(&body).unwrap_or_default(),
                     Some(_) => serde_json::Value::Null,
                 },
@@ -386,6 +405,25 @@ impl Front {
             span,
             audit,
         };
+        let outlives = call.audit.as_ref().is_some_and(|audit| audit.data.is_some());
+        let done = self.clone().finish(mount.clone(), index, call, body, begun, slot);
+        match outlives {
+            // Its event has to tell what became of it, also where the caller doesn't wait.
+            true => tokio::spawn(done).await.unwrap_or_else(|e| Err(AwsError::internal(e))),
+            false => done.await,
+        }
+    }
+
+    /// The operation, and its event.
+    async fn finish(
+        self: Arc<Self>,
+        mount: Arc<dyn Mounted>,
+        index: usize,
+        call: Call,
+        body: Bytes,
+        begun: Instant,
+        _slot: Slot,
+    ) -> Result<Vec<u8>, AwsError> {
         let mut unanswered = Unanswered { recorder: &self.recorder, call: &call, armed: true };
         let invoked = mount.invoke(index, &call, body, &*self.authorizer).instrument(call.span.clone());
         // Caught here and not only above, so that the operation's metrics count it.
@@ -397,14 +435,14 @@ impl Front {
         };
         let result = self.recorded(&call, result).await;
         unanswered.disarm();
-        metrics.answered(result.as_ref().err().map(|e| &e.code), begun.elapsed().as_secs_f64());
+        mount.operation(index).metrics.answered(result.as_ref().err().map(|e| &e.code), begun.elapsed().as_secs_f64());
         result
     }
 
     /// A call from inside this process, for somebody who was authenticated in another way than by a signature, as the
     /// console's pages are: authorized, counted and audited like any other. Takes and gives the operation's JSON.
     pub async fn call(
-        &self,
+        self: &Arc<Self>,
         service: &str,
         operation: &str,
         principal: Arc<Principal>,
@@ -413,8 +451,8 @@ impl Front {
     ) -> Result<Vec<u8>, AwsError> {
         let Asked { mount, index, .. } =
             self.mounts.named(service, operation).ok_or_else(AwsError::unknown_operation)?;
-        let Some(_slot) = Slot::take(self) else { return Err(AwsError::throttling()) };
-        self.perform(mount, index, principal, body, origin).await
+        let Some(slot) = Slot::take(self) else { return Err(AwsError::throttling()) };
+        self.perform(mount, index, principal, body, origin, slot).await
     }
 
     /// Nothing that has to leave an event is answered before it is kept.

@@ -30,6 +30,7 @@ pub mod query;
 pub mod server;
 pub mod sigv4;
 mod unchecked;
+mod unsigned;
 pub mod usage;
 
 pub use arn::Arn;

@@ -8,13 +8,11 @@ use http::HeaderMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The longest form: the longest policy that AWS reads has 131,072 characters, each of which may take three.
-const FORM_BYTES_MAX: usize = 1 << 20;
 const NAME_CHARACTERS_MAX: usize = 128;
 
 /// The service and operation that a request names, and the form it came as.
 pub struct Asked<'a> {
-    pub mount: &'a dyn Mounted,
+    pub mount: &'a Arc<dyn Mounted>,
     pub index: usize,
     pub form: Option<Form>,
 }
@@ -48,16 +46,11 @@ impl Mounts {
 
     pub fn named(&self, service: &str, operation: &str) -> Option<Asked<'_>> {
         let mount = self.by_prefix.values().find(|mount| mount.names().service == service)?;
-        Some(Asked { mount: &**mount, index: mount.find(operation)?, form: None })
+        Some(Asked { mount, index: mount.find(operation)?, form: None })
     }
 
     /// What a form names: by its API's version, since operations of several services share names.
-    pub fn find_query(&self, body: &[u8]) -> Result<Asked<'_>, AwsError> {
-        if body.len() > FORM_BYTES_MAX {
-            let message = format!("The request is longer than {FORM_BYTES_MAX} bytes.");
-            return Err(AwsError::new("RequestEntityTooLarge", 413, message));
-        }
-        let form = Form::parse(body)?;
+    pub fn find_query(&self, form: Form) -> Result<Asked<'_>, AwsError> {
         let Some(action) = form.get("Action").filter(|action| !action.is_empty()) else {
             return Err(AwsError::new("MissingAction", 400, "The request must contain the parameter Action"));
         };
@@ -70,7 +63,7 @@ impl Mounts {
         let known = self.by_prefix.get(version).filter(|m| m.names().protocol == Protocol::Query);
         let mount = known.ok_or_else(unknown)?;
         let index = mount.find(action).ok_or_else(unknown)?;
-        Ok(Asked { mount: &**mount, index, form: Some(form) })
+        Ok(Asked { mount, index, form: Some(form) })
     }
 
     /// What `X-Amz-Target` names.
@@ -83,7 +76,7 @@ impl Mounts {
             all.find(|(target, _)| target.rsplit('.').next() == Some(prefix)).map(|(_, mount)| mount)
         };
         let mount = self.by_prefix.get(prefix).or_else(short).filter(|m| m.names().protocol != Protocol::Query)?;
-        Some(Asked { mount: &**mount, index: mount.find(operation)?, form: None })
+        Some(Asked { mount, index: mount.find(operation)?, form: None })
     }
 }
 

@@ -206,12 +206,14 @@ fn invoke<'a, O: Operation>(
         if O::UNSIGNED && (caller.is_none() || resources.is_empty()) {
             return Err(AwsError::internal("an open operation that proved nothing, or asks nobody"));
         }
+        let grants = O::further_grants(ctx, call, &request);
+        // Before anything is told of them, or compared with patterns.
+        if resources.iter().chain(grants.iter().map(|(_, r)| r)).any(|r| r.as_str().len() > RESOURCE_BYTES_MAX) {
+            return Err(AwsError::framework("ValidationException", "A name in the request is too long."));
+        }
         for resource in resources {
             if let Some(audit) = &call.audit {
                 audit.concerns(&resource);
-            }
-            if resource.as_str().len() > RESOURCE_BYTES_MAX {
-                return Err(AwsError::framework("ValidationException", "A name in the request is too long."));
             }
             let policy = O::resource_policy(ctx, call, &request);
             let about = About { conditions: &|keys| conditions::<O>(ctx, call, &request, keys), policy, caller };
@@ -220,7 +222,7 @@ fn invoke<'a, O: Operation>(
                 authorizer.authorize(call, action, &resource, &about)?;
             }
         }
-        for (action, resource) in O::further_grants(ctx, call, &request) {
+        for (action, resource) in grants {
             let about = About { conditions: &|keys| conditions::<O>(ctx, call, &request, keys), policy: None, caller };
             authorizer.authorize(call, action, &resource, &about)?;
         }

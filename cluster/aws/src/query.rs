@@ -14,6 +14,8 @@ use std::str::FromStr;
 /// Marks an object of an answer that AWS writes as a map: `{"SummaryMap": {"#entries": {"Users": 3}}}`.
 pub const ENTRIES: &str = "#entries";
 
+/// The longest form: the longest policy that AWS reads has 131,072 characters, each of which may take three.
+const BYTES_MAX: usize = 1 << 20;
 const PARAMETERS_MAX: usize = 10_000;
 const DEPTH_MAX: usize = 12;
 
@@ -93,9 +95,28 @@ impl Node {
     }
 }
 
+/// Whether an address's query is a form: any other GET is of somebody who looks whether we are there.
+pub fn names_action(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("Action=") || pair.starts_with(SIGNATURE))
+}
+
+/// Begins the names of fields that belong to an address's signature.
+const SIGNATURE: &str = "X-Amz-";
+
 impl Form {
+    /// Of an address; what belongs to its signature is no field of the operation, and is told to nobody.
+    pub fn of_address(query: &str) -> Result<Form, AwsError> {
+        let mut form = Form::parse(query.as_bytes())?;
+        form.0.retain(|name, _| !name.starts_with(SIGNATURE));
+        Ok(form)
+    }
+
     /// A field that is there twice is refused: two readers could see two requests.
     pub fn parse(body: &[u8]) -> Result<Form, AwsError> {
+        if body.len() > BYTES_MAX {
+            let message = format!("The request is longer than {BYTES_MAX} bytes.");
+            return Err(AwsError::new("RequestEntityTooLarge", 413, message));
+        }
         let body = std::str::from_utf8(body).map_err(|_| malformed())?;
         let mut fields = BTreeMap::new();
         for pair in body.trim().split('&').filter(|pair| !pair.is_empty()) {

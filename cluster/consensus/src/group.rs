@@ -44,6 +44,10 @@ impl Lead {
     }
 }
 
+/// What fits into a message between nodes, with room for what stands around it. An entry that doesn't fit would stop its
+/// group for ever: no follower could be brought it.
+pub const ENTRY_BYTES_MAX: usize = 12 << 20;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ProposeError {
     /// Nothing was appended.
@@ -55,6 +59,9 @@ pub enum ProposeError {
     /// This replica has stopped; nothing was appended.
     #[error("the replica has stopped: {0}")]
     Stopped(String),
+    /// It could not be brought to the other replicas; nothing was appended.
+    #[error("{0} bytes are more than an entry may have")]
+    TooLarge(usize),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -231,6 +238,9 @@ impl Group {
 
     /// Appends a command under a confirmed leadership, and waits until it is applied here.
     pub async fn propose(&self, lead: Lead, data: Bytes) -> Result<Bytes, ProposeError> {
+        if data.len() > ENTRY_BYTES_MAX {
+            return Err(ProposeError::TooLarge(data.len()));
+        }
         self.touch();
         self.proposals.fetch_add(1, Ordering::Relaxed);
         let (responder, done) = ProgressResponder::complete_only();

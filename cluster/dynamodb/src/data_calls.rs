@@ -3,7 +3,7 @@
 use crate::node::Context;
 use crate::tables::TableRecord;
 use breakwater_aws::Call;
-use breakwater_aws::audit::{DataCall, Pending};
+use breakwater_aws::audit::{self, DataCall, Pending};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -117,6 +117,9 @@ fn batch(tables: &Value, table: &dyn Fn(&str) -> Option<Arc<TableRecord>>) -> Va
 /// For this node's audit events.
 pub fn describe(context: &Context, call: &Call, pending: &Pending) -> DataCall {
     let body = pending.data.as_deref().unwrap_or_default();
+    if body.len() > audit::TOLD_BODY_BYTES_MAX {
+        return DataCall { parameters: audit::omitted(body.len()), api_version: API_VERSION };
+    }
     let request = serde_json::from_slice::<Map<String, Value>>(body).unwrap_or_default();
     // By name or ARN.
     let table = |name: &str| context.known_table(&call.scope, name.rsplit('/').next().unwrap_or(name));

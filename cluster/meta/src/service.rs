@@ -73,6 +73,7 @@ impl MetaService {
             Err(ProposeError::NotLeader(hint)) => return Response::NotLeader { leader: hint.leader },
             Err(ProposeError::Unknown(why)) => return Response::Unknown(why),
             Err(ProposeError::Stopped(why)) => return Response::Busy(why),
+            Err(e @ ProposeError::TooLarge(_)) => return Response::Invalid(e.to_string()),
         };
         match decode(&reply) {
             Ok(Reply::Txn(outcome)) => Response::Txn(outcome),

@@ -220,8 +220,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let spool = {
         let (store, transport, format) = (member.store.clone(), transport.clone(), format.clone());
         let wanted = Mirror::start(meta.clone(), trails::PREFIX.to_vec());
+        // Data calls leave events from the first one on.
+        wanted.filled(Instant::now() + START_MAX).await;
         Spool::start(store, transport, control, format, DataEvents::start(wanted, front.data_calls()))?
     };
+    spool.heed(audit.outbox_is_full());
     let hosts = instances::Instances {
         group: meta_group.clone(),
         mirror: identities.clone(),
@@ -294,9 +297,12 @@ async fn keep_events(
     while format.active() < EVENTS {
         tokio::time::sleep(FORMAT_EVERY / 10).await;
     }
-    match audit.start_group(&groups, founders).await {
-        Ok(group) => members::follow(group, nodes).await,
-        Err(e) => tracing::error!(error = %e, "this node can't keep audit events"),
+    loop {
+        match audit.start_group(&groups, founders.clone()).await {
+            Ok(group) => return members::follow(group, nodes).await,
+            Err(e) => tracing::error!(error = %e, "this node can't keep audit events for now"),
+        }
+        tokio::time::sleep(FORMAT_EVERY).await;
     }
 }
 

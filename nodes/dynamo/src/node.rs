@@ -27,6 +27,8 @@ use tokio::time::Instant;
 const START_MAX: Duration = Duration::from_secs(3_600);
 /// A node that has run before goes on without the control store after this.
 const CONTROL_STORE_WAIT: Duration = Duration::from_secs(1);
+/// How long a node that never heard of trails waits for them before it serves.
+const TRAILS_WAIT: Duration = Duration::from_secs(10);
 
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let pages = Pages::new(json!({"name": settings.common.name, "kind": "dynamo", "zone": settings.common.zone}));
@@ -170,6 +172,8 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let trails = Mirror::start_kept(meta_of_trails, trails::PREFIX.to_vec(), member.store.clone(), clock.clone());
+    // Data calls leave events from the first one on; what a node has kept is enough to begin with.
+    trails.filled(Instant::now() + TRAILS_WAIT).await;
     let data_events = DataEvents::start(trails.clone(), front.data_calls());
     let spool = Spool::start(member.store.clone(), transport.clone(), control, spooling, data_events)?;
     let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;

@@ -12,6 +12,7 @@ use crate::mounts::Mounts;
 use crate::operation::Service;
 use crate::sigv4::{Credentials, Verifier};
 use crate::unchecked::{UNCHECKED, Unguarded, anybody};
+use crate::unsigned::UnsignedCalls;
 use crate::usage::{Unnoted, Usage};
 use breakwater_types::{Scope, SharedClock};
 use prometheus_client::registry::Registry;
@@ -105,6 +106,7 @@ impl FrontBuilder {
             usage: self.usage,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            unsigned: UnsignedCalls::default(),
             health: health.into(),
         })
     }

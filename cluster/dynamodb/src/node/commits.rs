@@ -150,6 +150,7 @@ impl Replica {
                     ProposeError::NotLeader(hint) => PartitionError::NotLeader { leader: hint.leader, term: hint.term },
                     ProposeError::Unknown(why) => PartitionError::Unknown(why),
                     ProposeError::Stopped(why) => PartitionError::Stopped(why),
+                    e @ ProposeError::TooLarge(_) => PartitionError::NotApplied(e.to_string()),
                 };
                 vec![Err(error); answers.len()]
             }
