@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import urllib.error
 import urllib.request
 
 import boto3

@@ -48,7 +48,7 @@ impl Category {
 }
 
 /// Events of one message and one log entry at most.
-const EVENTS_MAX: usize = 256;
+const EVENTS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 1 << 20;
 
 /// Of a list of events, what fits into one message: one at least, each of a size that can be sent.
@@ -89,6 +89,6 @@ mod tests {
         let long = vec![event(18 << 20, 18 << 20); 2];
         let some = some_of(long.iter());
         assert!(!some.is_empty() && size(&some) <= BYTES_MAX);
-        assert_eq!(some_of(vec![event(5, 5); 1_000].iter()).len(), EVENTS_MAX);
+        assert_eq!(some_of(vec![event(5, 5); 2_000].iter()).len(), EVENTS_MAX);
     }
 }

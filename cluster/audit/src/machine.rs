@@ -155,6 +155,11 @@ impl AuditMachine {
 }
 
 impl StateMachine for AuditMachine {
+    /// Nodes bring their events together.
+    fn log_is_heavy(&self) -> bool {
+        true
+    }
+
     fn open(&self, store: &dyn Engine, prefix: &KeyPrefix) -> Result<(), StorageError> {
         let mut known = Segments::default();
         let all = KeyRange::new(prefix.key(&[segments::KIND_SEGMENT]), prefix.key(&[segments::KIND_SEGMENT + 1]));

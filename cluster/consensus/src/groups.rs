@@ -41,6 +41,9 @@ pub struct Settings {
     pub silence_ms_max: u64,
 }
 
+/// So many times fewer entries are kept of logs whose entries are large.
+const HEAVY: u64 = 20;
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -165,15 +168,19 @@ impl Groups {
             return Ok(group);
         }
         let state = State::open(id, self.store.clone(), app).map_err(|e| StartError::Storage(id, e))?;
+        let (snapshot_entries, kept_entries) = match state.app.log_is_heavy() {
+            true => (self.settings.snapshot_entries / HEAVY, self.settings.kept_entries / HEAVY),
+            false => (self.settings.snapshot_entries, self.settings.kept_entries),
+        };
         let config = openraft::Config {
             cluster_name: id.to_string(),
             heartbeat_interval: self.settings.heartbeat_ms,
             election_timeout_min: self.settings.election_ms_min,
             election_timeout_max: self.settings.election_ms_max,
-            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.settings.snapshot_entries),
-            max_in_snapshot_log_to_keep: self.settings.kept_entries,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_entries),
+            max_in_snapshot_log_to_keep: kept_entries,
             // Below this lag entries are sent, above it a snapshot.
-            replication_lag_threshold: self.settings.snapshot_entries + self.settings.kept_entries,
+            replication_lag_threshold: snapshot_entries + kept_entries,
             purge_batch_size: 1_000,
             max_payload_entries: 1_000,
             enable_pre_vote: Some(true),

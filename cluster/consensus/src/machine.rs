@@ -39,6 +39,11 @@ pub trait StateMachine: Send + Sync + 'static {
 
     /// The batch is in the store; called before any of its results is sent.
     fn applied(&self, last_index: u64);
+
+    /// Whether entries are large, about a megabyte: then fewer of them are kept in the log.
+    fn log_is_heavy(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -92,6 +92,14 @@ pub struct Event {
     pub entry: Option<Entry>,
 }
 
+impl Event {
+    /// About what it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        const OVERHEAD: usize = 128;
+        OVERHEAD + self.key.len() + self.entry.as_ref().map_or(0, |entry| entry.key.len() + entry.value.len())
+    }
+}
+
 /// A command of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Command {

@@ -14,6 +14,7 @@ pub(crate) const REMEMBERED_MAX: u64 = 4_096;
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Changes kept for watches; a watch that lags further lists anew.
 const EVENTS_MAX: usize = 20_000;
+const EVENTS_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Remembered {
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub(crate) remembered_order: VecDeque<u128>,
     pub(crate) remembered_next: u64,
     events: VecDeque<Event>,
+    events_bytes: usize,
     /// Watches that begin at this revision or later miss nothing.
     pub(crate) events_after: Revision,
 }
@@ -174,10 +176,13 @@ impl State {
     }
 
     fn event(&mut self, key: &[u8], entry: Option<Entry>) {
-        self.events.push_back(Event { revision: self.revision, key: Bytes::copy_from_slice(key), entry });
-        if self.events.len() > EVENTS_MAX
+        let event = Event { revision: self.revision, key: Bytes::copy_from_slice(key), entry };
+        self.events_bytes += event.bytes();
+        self.events.push_back(event);
+        while (self.events.len() > EVENTS_MAX || self.events_bytes > EVENTS_BYTES_MAX)
             && let Some(old) = self.events.pop_front()
         {
+            self.events_bytes -= old.bytes();
             self.events_after = old.revision;
         }
     }
@@ -305,6 +310,18 @@ mod tests {
         }
         assert!(state.events(b"k", 5, 10).is_none());
         assert!(state.events(b"k", 10, 10).is_some());
+    }
+
+    #[test]
+    fn what_is_kept_for_watches_is_bounded_by_bytes_too() {
+        let mut state = State::default();
+        let megabyte = "v".repeat(1 << 20);
+        for n in 0..100 {
+            txn(&mut state, n, put("k", &megabyte));
+        }
+        assert!(state.events_bytes <= EVENTS_BYTES_MAX);
+        assert!(state.events(b"k", 5, 10).is_none());
+        assert!(state.events(b"k", 95, 10).is_some());
     }
 
     #[test]
