@@ -231,6 +231,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         account: common.account.clone(),
         clock: clock.clone(),
         lasts_s: i64::from(settings.instance_credentials_s),
+        renewals: instances::Renewals::new(Duration::from_secs(settings.instance_credentials_s.into())),
     };
     transport.register(Kind::Instance, &[NodeKind::Agent], Arc::new(hosts));
     let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
