@@ -26,15 +26,6 @@ pub struct Request {
 const DEFAULT_S: i64 = 43_200;
 const MOST_S: i64 = 129_600;
 const ROOT_MOST_S: i64 = 3_600;
-const NAME_CHARACTERS_MAX: usize = 32;
-
-fn name(request: &Request) -> Result<&str, AwsError> {
-    let name = session::session_name(request.name.as_deref(), "name")?;
-    match name.len() <= NAME_CHARACTERS_MAX {
-        true => Ok(name),
-        false => Err(check::constraint(name, "name", "Member must have length less than or equal to 32")),
-    }
-}
 
 impl Operation for GetFederationToken {
     type Context = Context;
@@ -48,7 +39,7 @@ impl Operation for GetFederationToken {
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
-        name(request)?;
+        session::federated_name(request.name.as_deref())?;
         session::duration(request.duration_seconds, DEFAULT_S, MOST_S)?;
         session::tags(request.tags.as_deref().unwrap_or_default(), &[])?;
         session::policies(request.policy.as_deref(), request.policy_arns.as_deref()).map(|_| ())
@@ -73,7 +64,7 @@ impl Operation for GetFederationToken {
         if call.principal.session.is_some() {
             return Err(AwsError::new("AccessDenied", 403, "Cannot call GetFederationToken with session credentials"));
         }
-        let name = name(&request)?;
+        let name = session::federated_name(request.name.as_deref())?;
         let asked = session::duration(request.duration_seconds, DEFAULT_S, MOST_S)?;
         let lasts_s = if call.principal.identity == Identity::Root { asked.min(ROOT_MOST_S) } else { asked };
         let account = &call.principal.account;
