@@ -28,6 +28,7 @@ pub struct Request {
     serial_number: Option<String>,
     token_code: Option<String>,
     source_identity: Option<String>,
+    provided_contexts: Option<Value>,
     /// When the caller has proven that she holds her MFA device.
     #[serde(skip)]
     mfa_unix_s: Option<i64>,
@@ -104,6 +105,10 @@ impl Operation for AssumeRole {
             session::session_name(Some(source), "sourceIdentity")?;
         }
         session::external_id(request.external_id.as_deref())?;
+        if request.provided_contexts.is_some() {
+            // A caller who means to be bound by a context must not get a session without it.
+            return Err(errors::validation("ProvidedContexts is not supported: this region knows no context providers."));
+        }
         session::duration(request.duration_seconds, 3_600, 43_200)?;
         let transitive = request.transitive_tag_keys.as_deref().unwrap_or_default();
         session::tags(request.tags.as_deref().unwrap_or_default(), transitive)?;
