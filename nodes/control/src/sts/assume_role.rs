@@ -107,7 +107,9 @@ impl Operation for AssumeRole {
         session::external_id(request.external_id.as_deref())?;
         if request.provided_contexts.is_some() {
             // A caller who means to be bound by a context must not get a session without it.
-            return Err(errors::validation("ProvidedContexts is not supported: this region knows no context providers."));
+            return Err(errors::validation(
+                "ProvidedContexts is not supported: this region knows no context providers.",
+            ));
         }
         session::duration(request.duration_seconds, 3_600, 43_200)?;
         let transitive = request.transitive_tag_keys.as_deref().unwrap_or_default();
