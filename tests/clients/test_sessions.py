@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from calls import error_of, outcome, until
-from identities import ONCE, Person, allow, name, policy, remove_role, session_of, settles, trust
+from identities import ONCE, Person, allow, name, policy, remove_role, role_for, session_of, settles, trust
 from own_region import FRONT, OwnRegion, create, retried, wait_for
 
 # A second while all nodes are healthy; more for a machine that is busy with a build.
@@ -126,6 +126,54 @@ def test_a_roles_sessions_are_revoked_on_every_node_within_a_second(iam, session
     until(again, lambda code: code == "OK")
     remove_role(iam, role)
     person.remove()
+
+
+def test_who_may_not_assume_a_role_learns_nothing_of_it(iam, account, person):
+    iam.put_user_policy(UserName=person.name, PolicyName="p", PolicyDocument=policy(
+        allow("sts:AssumeRole", f"arn:aws:iam::{account}:role/*")))
+    trusting, closed = role_for(iam, trust(person.arn)), role_for(iam, trust(f"arn:aws:iam::{account}:root", Action="sts:TagSession"))
+    arn = f"arn:aws:iam::{account}:role/"
+    own, other = person.client("sts"), Person(iam, person.session)
+    settles(own.assume_role, "OK", RoleArn=arn + trusting, RoleSessionName="visit")
+    # Whether there is none, it trusts somebody else, or her own policies are silent.
+    for who, role in [(person, "nothing"), (person, closed), (other, "nothing"), (other, trusting), (other, closed)]:
+        sts = who.client("sts")
+        settles(sts.assume_role, "AccessDenied", RoleArn=arn + role, RoleSessionName="visit")
+        with pytest.raises(ClientError) as info:
+            sts.assume_role(RoleArn=arn + role, RoleSessionName="visit")
+        assert error_of(info)[1] == f"User: {who.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}{role}"
+    other.remove()
+    for role in (trusting, closed):
+        remove_role(iam, role)
+
+
+def test_a_session_makes_no_federated_users(iam, account, person):
+    iam.put_user_policy(UserName=person.name, PolicyName="p", PolicyDocument=policy(allow("sts:*", "*")))
+    own = person.client("sts")
+    settles(own.get_federation_token, "OK", Name="guest")
+    with pytest.raises(ClientError) as info:
+        person.client("sts", session_of(own.get_session_token())).get_federation_token(Name="guest")
+    assert error_of(info) == ("AccessDenied", "Cannot call GetFederationToken with session credentials")
+
+
+def test_requests_are_refused_in_the_models_words(account, person):
+    own = person.client("sts")
+    ask = {"RoleArn": f"arn:aws:iam::{account}:role/some", "RoleSessionName": "visit"}
+    name = "Member must satisfy regular expression pattern: [\\w+=,.@-]*"
+    statement = policy(allow("dynamodb:GetItem", "*"))
+    long = statement + " " * (2_049 - len(statement))
+    for call, arguments, code, words in [
+        (own.assume_role, {**ask, "RoleSessionName": "a b"}, "ValidationError", f"Value 'a b' at 'roleSessionName' failed to satisfy constraint: {name}"),
+        (own.get_federation_token, {"Name": "a b"}, "ValidationError", f"Value 'a b' at 'name' failed to satisfy constraint: {name}"),
+        (own.assume_role, {**ask, "ExternalId": "a b"}, "ValidationError", "at 'externalId' failed"),
+        (own.get_federation_token, {"Name": "guest", "Policy": long}, "ValidationError", "Member must have length less than or equal to 2048"),
+        (own.assume_role, {**ask, "Policy": long}, "PackedPolicyTooLarge", "too large"),
+        (own.assume_role, {**ask, "ProvidedContexts": [{"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "ContextAssertion": "x" * 8}]},
+         "ValidationError", "ProvidedContexts is not supported"),
+    ]:
+        with pytest.raises(ClientError) as info:
+            call(**arguments)
+        assert error_of(info)[0] == code and words in error_of(info)[1], (arguments, error_of(info))
 
 
 @pytest.fixture

@@ -551,10 +551,19 @@ impl Authorizer for Guard {
             Outcome::Denied(why) => {
                 self.denied.inc();
                 tracing::debug!(request_id = %call.request_id, action, %resource, by = ?decision.by, "denied");
+                if sources.resource_must_allow {
+                    return Err(not_trusted(call, action, resource));
+                }
                 Err(not_authorized(call, action, resource, &words(why)))
             }
         }
     }
+}
+
+/// As AWS refuses who would assume a role: a reason would tell which roles there are, and whom they trust.
+fn not_trusted(call: &Call, action: &str, resource: &Arn) -> AwsError {
+    let who = &call.principal.arn;
+    AwsError::access_denied(format!("User: {who} is not authorized to perform: {action} on resource: {resource}"))
 }
 
 fn words(why: Why) -> String {

@@ -1,6 +1,5 @@
 //! Access keys: in the control store, under keys that only control nodes may read.
 
-use crate::session_keys;
 use anyhow::{Context, Result};
 use breakwater_aws::{Identity, Principal, SecretKey, SecretKeys};
 use breakwater_iam::records as iam;
@@ -148,19 +147,6 @@ fn administrator(access_key_id: String, now_unix_s: i64) -> iam::User {
         tags: Default::default(),
         access_keys: vec![iam::AccessKey { id: access_key_id, active: true, created_unix_s: now_unix_s }],
     }
-}
-
-/// Makes the first of the keys that seal session tokens, at the first start.
-pub async fn first_session_key(meta: &MetaClient, deadline: Instant) -> Result<()> {
-    let first = [session_keys::PREFIX, &1u32.to_be_bytes()].concat();
-    let key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-    let txn = Txn {
-        compares: vec![Compare::Absent(first.clone())],
-        success: vec![Op::put(first, key.to_vec())],
-        failure: vec![],
-    };
-    meta.txn(txn, deadline).await?;
-    Ok(())
 }
 
 /// Keeps the front door's keys as the store has them.

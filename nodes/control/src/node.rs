@@ -126,7 +126,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let events = Mirror::start(meta.clone(), outbox::PREFIX.to_vec());
     let access_keys = Mirror::start(meta.clone(), credentials::PREFIX.to_vec());
     let sealing_keys = Mirror::start(meta.clone(), session_keys::PREFIX.to_vec());
-    let keys_made = session_keys::Keeper::made(meta.clone());
+    let keys_known = session_keys::Keeper::rotation(meta.clone());
     let identities = Mirror::start(meta.clone(), breakwater_iam::records::PREFIX.to_vec());
     let start = async {
         pages.not_ready("waits for a quorum of control nodes");
@@ -143,10 +143,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         let txn = Txn { success: vec![Op::put(records::node_key(&common.name), value)], ..Txn::default() };
         meta.txn(txn, Instant::now() + START_MAX).await?;
         pages.not_ready("waits for the control store's contents");
-        credentials::first_session_key(&meta, Instant::now() + START_MAX).await?;
+        session_keys::make_first(&meta, Instant::now() + START_MAX).await?;
         // A control node that lags behind may have filled them: nobody may be refused, or let in, because of that.
         let now = meta.revision(Instant::now() + START_MAX).await?;
-        for mirror in [&access_keys, &identities, &known_formats, &sealing_keys, &keys_made] {
+        for mirror in [&access_keys, &identities, &known_formats, &sealing_keys, &keys_known] {
             let shown = mirror.wait_for(now, Instant::now() + START_MAX).await;
             anyhow::ensure!(shown, "the control store's contents didn't arrive");
         }
@@ -164,11 +164,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         group: meta_group.clone(),
         meta: meta.clone(),
         mirror: sealing_keys.clone(),
-        made: keys_made,
+        rotation: keys_known,
         keys: keys.clone(),
         clock: clock.clone(),
         formats: format.clone(),
-        period_s: settings.session_key_period_s.into(),
+        period_s: settings.session_key_period_s,
     }
     .start();
     let handler = KeysHandler {
@@ -234,6 +234,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
         account: common.account.clone(),
         clock: clock.clone(),
         lasts_s: i64::from(settings.instance_credentials_s),
+        renewals: instances::Renewals::new(Duration::from_secs(settings.instance_credentials_s.into())),
     };
     transport.register(Kind::Instance, &[NodeKind::Agent], Arc::new(hosts));
     let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;

@@ -1,6 +1,7 @@
 //! Hears from control nodes what this host's profile is, and gets new credentials when half of their life is over.
 
 use super::held::{Heard, Held};
+use super::renewal::Renewal;
 use breakwater_identity::Joining;
 use breakwater_node::Named;
 use breakwater_proto::instance::{Answer, Request};
@@ -24,8 +25,8 @@ struct Follower {
     /// Of what was heard last.
     digest: u64,
     revision: u64,
-    /// On a clock that nobody sets.
-    due: Option<Instant>,
+    /// Of the credentials that were heard last, if there are any.
+    renewal: Option<Renewal>,
 }
 
 /// For ever.
@@ -37,7 +38,7 @@ pub async fn follow(joining: Joining, control: Vec<Named>, held: Arc<Held>) {
     for node in &control {
         transport.set_address(&node.name, node.address);
     }
-    let mut follower = Follower { transport, held, clock, digest: 0, revision: 0, due: None };
+    let mut follower = Follower { transport, held, clock, digest: 0, revision: 0, renewal: None };
     let mut pause = PAUSE;
     for node in control.iter().cycle() {
         let e = loop {
@@ -53,18 +54,8 @@ pub async fn follow(joining: Joining, control: Vec<Named>, held: Arc<Held>) {
 }
 
 impl Follower {
-    /// How long until new credentials have to be asked for.
-    fn left(&self) -> Option<Duration> {
-        let heard = self.held.get();
-        let credentials = (*heard).as_ref()?.credentials()?;
-        // Whichever clock says so first: the host's may have been moved, or have stood still.
-        let wall = u64::try_from(credentials.due() - self.clock.unix_s()).unwrap_or_default();
-        let passed = self.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
-        Some(passed.min(Duration::from_secs(wall)))
-    }
-
     async fn ask(&mut self, node: &NodeName) -> Result<(), String> {
-        let left = self.left();
+        let left = self.renewal.as_ref().map(|renewal| renewal.left(&*self.clock));
         let renew = left.is_some_and(|left| left.is_zero());
         let wait = if self.revision == 0 || renew { PATIENCE } else { left.unwrap_or(WATCH).clamp(PATIENCE, WATCH) };
         let asked = Request { digest: self.digest, revision: self.revision, renew };
@@ -76,8 +67,7 @@ impl Follower {
         }
         if let Some(instance) = answer.instance {
             let heard = Heard::new(instance, self.clock.unix_s());
-            let life = heard.credentials().map(|c| u64::try_from(c.due() - c.issued_unix_s).unwrap_or_default());
-            self.due = life.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+            self.renewal = heard.credentials().map(|credentials| Renewal::of(credentials, &*self.clock));
             match heard.credentials() {
                 Some(c) => tracing::info!(access_key_id = c.access_key_id, "this host has new credentials"),
                 None => tracing::info!("this host has no credentials"),

@@ -19,13 +19,6 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-impl Credentials {
-    /// Half of their life is over: time for new ones.
-    pub fn due(&self) -> i64 {
-        self.issued_unix_s.midpoint(self.expires_unix_s)
-    }
-}
-
 /// Of a role that EC2 may assume, or AWS's code and message of why not.
 pub type Outcome = Result<Credentials, (String, String)>;
 

@@ -7,6 +7,7 @@ mod documents;
 mod follow;
 mod held;
 mod link_local;
+mod renewal;
 mod requests;
 mod server;
 mod token;

@@ -8,9 +8,11 @@
 mod association;
 mod credentials;
 mod event;
+mod renewals;
 mod view;
 
 pub use association::serve;
+pub use renewals::Renewals;
 
 use breakwater_aws::{Recorder, SecretKeys};
 use breakwater_consensus::Group;
@@ -45,6 +47,7 @@ pub struct Instances {
     pub clock: SharedClock,
     /// How long credentials last.
     pub lasts_s: i64,
+    pub renewals: Renewals,
 }
 
 impl Instances {
@@ -64,6 +67,10 @@ impl Instances {
             let view = View::of(self, host);
             let digest = view.digest();
             if digest != asked.digest || asked.renew {
+                // What is news to a host it is told at any time.
+                if digest == asked.digest && !self.renewals.take(host, Instant::now()) {
+                    return Err((Refusal::Overloaded, "this host got new credentials a moment ago".to_owned()));
+                }
                 let instance = self.instance(host, &view, digest != asked.digest, deadline).await;
                 let instance = instance.map_err(|e| (Refusal::Failed, e))?;
                 return Ok(Answer { digest, revision, instance: Some(instance) });

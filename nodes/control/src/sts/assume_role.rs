@@ -28,6 +28,7 @@ pub struct Request {
     serial_number: Option<String>,
     token_code: Option<String>,
     source_identity: Option<String>,
+    provided_contexts: Option<Value>,
     /// When the caller has proven that she holds her MFA device.
     #[serde(skip)]
     mfa_unix_s: Option<i64>,
@@ -103,15 +104,17 @@ impl Operation for AssumeRole {
         if let Some(source) = &request.source_identity {
             session::session_name(Some(source), "sourceIdentity")?;
         }
-        if let Some(id) = &request.external_id
-            && !(2..=1_224).contains(&id.chars().count())
-        {
-            return Err(check::constraint(id, "externalId", "Member must have length between 2 and 1224, inclusive"));
+        session::external_id(request.external_id.as_deref())?;
+        if request.provided_contexts.is_some() {
+            // A caller who means to be bound by a context must not get a session without it.
+            return Err(errors::validation(
+                "ProvidedContexts is not supported: this region knows no context providers.",
+            ));
         }
         session::duration(request.duration_seconds, 3_600, 43_200)?;
         let transitive = request.transitive_tag_keys.as_deref().unwrap_or_default();
         session::tags(request.tags.as_deref().unwrap_or_default(), transitive)?;
-        session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
+        session::unbounded_policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
         mfa::given(request.serial_number.as_deref(), request.token_code.as_deref())
     }
 
@@ -172,7 +175,8 @@ impl Operation for AssumeRole {
         }
         target.may_last(lasts_s)?;
         let name = session::session_name(request.role_session_name.as_deref(), "roleSessionName")?;
-        let (policies, policy_arns) = session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
+        let (policies, policy_arns) =
+            session::unbounded_policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
         let (mut session, user) = session::of_role(ctx, call, &target, name, lasts_s);
         session.mfa_unix_s = request.mfa_unix_s;
         session.policies = policies;

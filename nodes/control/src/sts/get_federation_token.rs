@@ -26,15 +26,6 @@ pub struct Request {
 const DEFAULT_S: i64 = 43_200;
 const MOST_S: i64 = 129_600;
 const ROOT_MOST_S: i64 = 3_600;
-const NAME_CHARACTERS_MAX: usize = 32;
-
-fn name(request: &Request) -> Result<&str, AwsError> {
-    let name = session::session_name(request.name.as_deref(), "name")?;
-    match name.len() <= NAME_CHARACTERS_MAX {
-        true => Ok(name),
-        false => Err(check::constraint(name, "name", "Member must have length less than or equal to 32")),
-    }
-}
 
 impl Operation for GetFederationToken {
     type Context = Context;
@@ -47,11 +38,18 @@ impl Operation for GetFederationToken {
     const RESOURCE_TYPE: &'static str = "federated-user";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
-    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
-        name(request)?;
+    fn validate(call: &Call, request: &Request) -> Result<(), AwsError> {
+        session::federated_name(request.name.as_deref())?;
         session::duration(request.duration_seconds, DEFAULT_S, MOST_S)?;
         session::tags(request.tags.as_deref().unwrap_or_default(), &[])?;
-        session::policies(request.policy.as_deref(), request.policy_arns.as_deref()).map(|_| ())
+        session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
+        // Whatever its policies allow: the guard would say that there are no such credentials.
+        match &call.principal.session {
+            Some(_) => {
+                Err(AwsError::new("AccessDenied", 403, "Cannot call GetFederationToken with session credentials"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn further_actions(request: &Request) -> Vec<&'static str> {
@@ -70,10 +68,7 @@ impl Operation for GetFederationToken {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         ctx.needs_format(TRAILS)?;
-        if call.principal.session.is_some() {
-            return Err(AwsError::new("AccessDenied", 403, "Cannot call GetFederationToken with session credentials"));
-        }
-        let name = name(&request)?;
+        let name = session::federated_name(request.name.as_deref())?;
         let asked = session::duration(request.duration_seconds, DEFAULT_S, MOST_S)?;
         let lasts_s = if call.principal.identity == Identity::Root { asked.min(ROOT_MOST_S) } else { asked };
         let account = &call.principal.account;

@@ -90,10 +90,81 @@ fn user_id(ctx: &Context, call: &Call) -> Result<String, AwsError> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use breakwater_aws::Operation;
+    use serde::Deserialize;
+    use serde::de::value::Error;
+    use serde::de::{Deserializer, Error as _, Visitor};
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::process::Command;
+
+    /// What a request is asked for while it is read.
+    struct Members<'a>(&'a mut BTreeSet<String>);
+
+    impl<'de> Deserializer<'de> for Members<'_> {
+        type Error = Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+            Err(Error::custom("no struct"))
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Error> {
+            self.0.extend(fields.iter().map(|field| (*field).to_owned()));
+            Err(Error::custom("seen"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    fn members<'de, O: Operation>() -> (String, BTreeSet<String>)
+    where
+        O::Request: Deserialize<'de>,
+    {
+        let mut members = BTreeSet::new();
+        assert!(O::Request::deserialize(Members(&mut members)).is_err());
+        (O::NAME.to_owned(), members)
+    }
+
+    fn model() -> Option<BTreeMap<String, BTreeSet<String>>> {
+        const SCRIPT: &str = "import json, botocore.session\n\
+            m = botocore.session.get_session().get_service_model('sts')\n\
+            shapes = [(n, m.operation_model(n).input_shape) for n in m.operation_names]\n\
+            print(json.dumps({n: list(s.members) if s else [] for n, s in shapes}))";
+        let output = Command::new("python3").args(["-c", SCRIPT]).output().ok()?;
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    /// A request's `ProvidedContexts` was ignored: its session was not bound by them.
+    #[test]
+    fn no_member_of_a_request_is_ignored() {
+        let ours = BTreeMap::from([
+            members::<assume_role::AssumeRole>(),
+            members::<assume_role_with_saml::AssumeRoleWithSaml>(),
+            members::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),
+            members::<decode_authorization_message::DecodeAuthorizationMessage>(),
+            members::<get_access_key_info::GetAccessKeyInfo>(),
+            members::<get_caller_identity::GetCallerIdentity>(),
+            members::<get_federation_token::GetFederationToken>(),
+            members::<get_session_token::GetSessionToken>(),
+        ]);
+        assert_eq!(ours.len(), OPERATIONS.len());
+        let Some(mut model) = model() else { return println!("skipped: no botocore on this machine") };
+        model.retain(|name, _| !MISSING.contains(&name.as_str()));
+        assert_eq!(ours, model);
+    }
+
     #[test]
     fn every_operation_of_awss_model_is_done_or_named_as_missing() {
         match breakwater_aws::coverage::botocore_operations("sts") {
-            Some(model) => breakwater_aws::coverage::compare(&super::SERVICE, &model).unwrap(),
+            Some(model) => breakwater_aws::coverage::compare(&SERVICE, &model).unwrap(),
             None => println!("skipped: no botocore on this machine"),
         }
     }

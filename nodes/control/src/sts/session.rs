@@ -44,9 +44,24 @@ fn too_large() -> AwsError {
     )
 }
 
-/// The policies that a session is made with.
+/// The policies that a session is made with, where AWS's model bounds the one in the request.
 pub fn policies(inline: Option<&str>, arns: Option<&[PolicyArn]>) -> Result<(Vec<String>, Vec<String>), AwsError> {
+    if let Some(inline) = inline.filter(|inline| inline.chars().count() > POLICY_CHARACTERS_MAX) {
+        let begin: String = inline.chars().take(POLICY_CHARACTERS_MAX).collect();
+        return Err(constraint(&begin, "policy", "Member must have length less than or equal to 2048"));
+    }
+    unbounded_policies(inline, arns)
+}
+
+/// As AssumeRole has them: the model doesn't bound their length, a session does.
+pub fn unbounded_policies(
+    inline: Option<&str>,
+    arns: Option<&[PolicyArn]>,
+) -> Result<(Vec<String>, Vec<String>), AwsError> {
     let arns: Vec<String> = arns.unwrap_or_default().iter().map(|p| p.arn.clone()).collect();
+    if let Some(inline) = inline {
+        bounded(inline, "policy", (1, usize::MAX), &POLICY_CHARACTERS)?;
+    }
     let size = inline.map_or(0, |p| p.chars().count());
     if size > POLICY_CHARACTERS_MAX || arns.len() > POLICY_ARNS_MAX {
         return Err(too_large());
@@ -60,13 +75,52 @@ pub fn policies(inline: Option<&str>, arns: Option<&[PolicyArn]>) -> Result<(Vec
     Ok((inline.map(str::to_owned).into_iter().collect(), arns))
 }
 
+/// A regular expression of AWS's model, and which characters it stands for.
+struct Pattern {
+    words: &'static str,
+    takes: fn(char) -> bool,
+}
+
+const NAME: Pattern = Pattern { words: "[\\w+=,.@-]*", takes: |c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) };
+const EXTERNAL_ID: Pattern =
+    Pattern { words: "[\\w+=,.@:\\/-]*", takes: |c| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c) };
+const POLICY_CHARACTERS: Pattern = Pattern {
+    words: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
+    takes: |c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}'),
+};
+
+/// A value within the bounds of AWS's model, in the model's words.
+fn bounded<'a>(
+    value: &'a str,
+    at: &str,
+    (least, most): (usize, usize),
+    pattern: &Pattern,
+) -> Result<&'a str, AwsError> {
+    let length = value.chars().count();
+    let words = if length < least {
+        format!("Member must have length greater than or equal to {least}")
+    } else if length > most {
+        format!("Member must have length less than or equal to {most}")
+    } else if !value.chars().all(pattern.takes) {
+        format!("Member must satisfy regular expression pattern: {}", pattern.words)
+    } else {
+        return Ok(value);
+    };
+    Err(constraint(value, at, &words))
+}
+
 /// A session's name, or a source identity.
 pub fn session_name<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> {
-    let value = check::name(value, at, 64)?;
-    match value.len() {
-        1 => Err(constraint(value, at, "Member must have length greater than or equal to 2")),
-        _ => Ok(value),
-    }
+    bounded(check::required(value, at)?, at, (2, 64), &NAME)
+}
+
+/// Who gets a federated user's session.
+pub fn federated_name(value: Option<&str>) -> Result<&str, AwsError> {
+    bounded(check::required(value, "name")?, "name", (2, 32), &NAME)
+}
+
+pub fn external_id(value: Option<&str>) -> Result<(), AwsError> {
+    value.map_or(Ok(()), |id| bounded(id, "externalId", (2, 1_224), &EXTERNAL_ID).map(|_| ()))
 }
 
 /// A session of now, that lasts so long; its maker fills in what else there is.
@@ -125,4 +179,57 @@ pub fn credentials(ctx: &Context, session: &Session) -> Result<Value, AwsError> 
         "SessionToken": token,
         "Expiration": shapes::time(session.expires_unix_s),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told<T: std::fmt::Debug>(refused: Result<T, AwsError>) -> (String, String) {
+        let refused = refused.unwrap_err();
+        (refused.code.to_string(), refused.message.to_string())
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused_in_the_models_words() {
+        let failed = |value: &str, at: &str, words: &str| {
+            let begin =
+                format!("1 validation error detected: Value '{value}' at '{at}' failed to satisfy constraint: ");
+            ("ValidationError".to_owned(), begin + words)
+        };
+        let name = "Member must satisfy regular expression pattern: [\\w+=,.@-]*";
+        assert_eq!(told(session_name(Some("a b"), "roleSessionName")), failed("a b", "roleSessionName", name));
+        assert_eq!(told(federated_name(Some("a/b"))), failed("a/b", "name", name));
+        let short = "Member must have length greater than or equal to 2";
+        assert_eq!(told(session_name(Some(""), "roleSessionName")), failed("", "roleSessionName", short));
+        assert_eq!(told(federated_name(Some("a"))), failed("a", "name", short));
+        let long = "a".repeat(70);
+        let words = |most| format!("Member must have length less than or equal to {most}");
+        assert_eq!(told(session_name(Some(&long), "roleSessionName")), failed(&long, "roleSessionName", &words(64)));
+        assert_eq!(told(federated_name(Some(&long))), failed(&long, "name", &words(32)));
+        assert!(session_name(Some("ann@example.com_+=,.-"), "roleSessionName").is_ok());
+        assert!(external_id(Some("a:b/c")).is_ok() && external_id(None).is_ok());
+        let id = "Member must satisfy regular expression pattern: [\\w+=,.@:\\/-]*";
+        assert_eq!(told(external_id(Some("a b"))), failed("a b", "externalId", id));
+        let long = "a".repeat(1_225);
+        assert_eq!(told(external_id(Some(&long))), failed(&long, "externalId", &words(1_224)));
+    }
+
+    #[test]
+    fn a_long_policy_is_refused_by_the_model_or_by_the_session() {
+        let statement = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+        let padded = |length: usize| format!("{statement}{}", " ".repeat(length - statement.len()));
+        assert!(policies(Some(&padded(2_048)), None).is_ok() && unbounded_policies(Some(&padded(2_048)), None).is_ok());
+        let (code, message) = told(policies(Some(&padded(2_049)), None));
+        assert_eq!(code, "ValidationError");
+        assert!(
+            message.ends_with(
+                "at 'policy' failed to satisfy constraint: Member must have length less than or equal to 2048"
+            )
+        );
+        assert_eq!(told(unbounded_policies(Some(&padded(2_049)), None)).0, "PackedPolicyTooLarge");
+        for wrong in ["", "{\"a\": \"\u{100}\"}"] {
+            assert_eq!(told(unbounded_policies(Some(wrong), None)).0, "ValidationError", "{wrong}");
+        }
+    }
 }
