@@ -1,6 +1,7 @@
 //! What names, paths, tags and documents must be like, in the framework's words.
 
 use super::errors::{invalid_input, malformed, quota, validation};
+pub use breakwater_aws::query::list;
 use breakwater_aws::{AwsError, ConditionKeys};
 use breakwater_policy::{Policy, Use};
 use serde::Deserialize;
@@ -88,19 +89,6 @@ pub fn policy_usage(value: Option<&str>) -> Result<Option<PolicyUse>, AwsError> 
             let words = "Member must satisfy enum value set: [PermissionsPolicy, PermissionsBoundary]";
             Err(constraint(other, "policyUsageFilter", words))
         }
-    }
-}
-
-/// For lists of requests: an empty one comes as an empty text.
-pub fn list<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: serde::de::DeserializeOwned,
-{
-    match Option::<serde_json::Value>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(serde_json::Value::String(text)) if text.is_empty() => Ok(Some(Vec::new())),
-        Some(value) => serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom),
     }
 }
 

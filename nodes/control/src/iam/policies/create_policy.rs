@@ -11,6 +11,7 @@ pub struct Request {
     path: Option<String>,
     policy_document: Option<String>,
     description: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

@@ -1,0 +1,38 @@
+"""What IAM and STS take and refuse before they look at anything: empty lists, sizes, callers who are no users."""
+
+import pytest
+from botocore import xform_name
+from botocore.config import Config
+from calls import outcome
+from identities import allow, name, policy, remove_role, role_for, settles, trust
+
+UNCHECKED = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+
+
+@pytest.mark.parametrize("service", ["iam", "sts"])
+def test_an_empty_list_is_a_list_for_every_operation(session, service):
+    """boto3 sends `Tags=[]` as `Tags=`."""
+    client = session.client(service, config=UNCHECKED)
+    model, tried = client.meta.service_model, 0
+    for operation in model.operation_names:
+        shape = model.operation_model(operation).input_shape
+        lists = [member for member, of in (shape.members if shape else {}).items() if of.type_name == "list"]
+        for member in lists:
+            call = getattr(client, xform_name(operation))
+            assert outcome(call, **{member: []}) != "MalformedInput", f"{operation}({member}=[])"
+            tried += 1
+    assert tried >= {"iam": 20, "sts": 6}[service]
+
+
+def test_what_is_made_and_assumed_with_empty_lists(iam, person):
+    user = name("user")
+    iam.create_user(UserName=user, Tags=[])
+    iam.tag_user(UserName=user, Tags=[])
+    iam.untag_user(UserName=user, TagKeys=[])
+    assert iam.list_user_tags(UserName=user)["Tags"] == []
+    iam.delete_user(UserName=user)
+    role = role_for(iam, trust(person.arn), Tags=[])
+    iam.put_user_policy(UserName=person.name, PolicyName="p", PolicyDocument=policy(allow("sts:AssumeRole", "*")))
+    settles(person.client("sts").assume_role, "OK", RoleArn=iam.get_role(RoleName=role)["Role"]["Arn"],
+            RoleSessionName="s1", PolicyArns=[], Tags=[], TransitiveTagKeys=[])
+    remove_role(iam, role)
