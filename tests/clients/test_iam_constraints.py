@@ -3,7 +3,8 @@
 import pytest
 from botocore import xform_name
 from botocore.config import Config
-from calls import outcome
+from botocore.exceptions import ClientError
+from calls import error_of, outcome
 from identities import allow, name, policy, remove_role, role_for, settles, trust
 
 UNCHECKED = Config(parameter_validation=False, retries={"total_max_attempts": 1})
@@ -36,3 +37,26 @@ def test_what_is_made_and_assumed_with_empty_lists(iam, person):
     settles(person.client("sts").assume_role, "OK", RoleArn=iam.get_role(RoleName=role)["Role"]["Arn"],
             RoleSessionName="s1", PolicyArns=[], Tags=[], TransitiveTagKeys=[])
     remove_role(iam, role)
+
+
+def test_white_space_is_bounded_though_no_quota_counts_it(iam):
+    spaced = policy(trust("111122223333")).replace(":", ":" + " " * 900_000, 1)
+    assert outcome(iam.create_role, RoleName=name("role"), AssumeRolePolicyDocument=spaced) == "ValidationError"
+    user = name("user")
+    iam.create_user(UserName=user)
+    spaced = policy(allow("s3:GetObject", "*")).replace(":", ":" + " " * 130_000, 1)
+    outcomes = [outcome(iam.put_user_policy, UserName=user, PolicyName=f"p{n}", PolicyDocument=spaced) for n in range(9)]
+    assert outcomes == ["OK"] * 8 + ["LimitExceeded"]
+    for n in range(8):
+        iam.delete_user_policy(UserName=user, PolicyName=f"p{n}")
+    iam.delete_user(UserName=user)
+
+
+def test_one_inline_policy_over_the_quota_is_refused_as_their_sum_is(iam):
+    user = name("user")
+    iam.create_user(UserName=user)
+    long = policy(allow("s3:" + "x" * 2_100, "*"))
+    with pytest.raises(ClientError) as info:
+        iam.put_user_policy(UserName=user, PolicyName="one", PolicyDocument=long)
+    assert error_of(info) == ("LimitExceeded", f"Maximum policy size of 2048 bytes exceeded for user {user}")
+    iam.delete_user(UserName=user)
