@@ -5,7 +5,7 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from calls import error_of, outcome
-from identities import allow, name, policy, remove_role, role_for, settles, trust
+from identities import allow, name, policy, remove_role, role_for, session_of, settles, trust
 
 UNCHECKED = Config(parameter_validation=False, retries={"total_max_attempts": 1})
 
@@ -60,3 +60,21 @@ def test_one_inline_policy_over_the_quota_is_refused_as_their_sum_is(iam):
         iam.put_user_policy(UserName=user, PolicyName="one", PolicyDocument=long)
     assert error_of(info) == ("LimitExceeded", f"Maximum policy size of 2048 bytes exceeded for user {user}")
     iam.delete_user(UserName=user)
+
+
+def test_who_calls_as_a_role_must_name_the_user(iam, person):
+    role = role_for(iam, trust(person.arn))
+    iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=policy(allow("iam:*", "*")))
+    iam.put_user_policy(UserName=person.name, PolicyName="p", PolicyDocument=policy(allow("sts:AssumeRole", "*")))
+    assume = {"RoleArn": iam.get_role(RoleName=role)["Role"]["Arn"], "RoleSessionName": "s1"}
+    mine = person.client("sts")
+    settles(mine.assume_role, "OK", **assume)
+    session = person.client("iam", session_of(mine.assume_role(**assume)))
+    calls = [session.get_user, session.create_access_key, session.list_access_keys, session.list_mfa_devices,
+             session.list_ssh_public_keys, session.get_login_profile]
+    for call in calls:
+        with pytest.raises(ClientError) as info:
+            call()
+        assert error_of(info) == ("ValidationError", "Must specify userName when calling with non-User credentials")
+    assert session.get_user(UserName=person.name)["User"]["UserName"] == person.name
+    remove_role(iam, role)
