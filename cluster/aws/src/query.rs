@@ -5,7 +5,7 @@
 //! `entry`s.
 
 use crate::error::{AwsError, Namespace};
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -156,6 +156,15 @@ pub fn from_text<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Resu
     }
 }
 
+/// For every list of a request: forms bring one without members as an empty text, as `Tags=`.
+pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    match Option::<Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(Some(Vec::new())),
+        Some(value) => serde_json::from_value(value).map(Some).map_err(D::Error::custom),
+    }
+}
+
 fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
@@ -284,6 +293,35 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!(read(&format!("{}x=1", "a.".repeat(1_000))), None);
+    }
+
+    #[test]
+    fn a_list_without_members_is_an_empty_text() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Tag {
+            key: String,
+        }
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Request {
+            #[serde(default, deserialize_with = "list")]
+            tags: Option<Vec<Tag>>,
+            #[serde(default, deserialize_with = "list")]
+            tag_keys: Option<Vec<String>>,
+        }
+        let read = |form: &str| {
+            let json = Form::parse(form.as_bytes()).unwrap().into_json().unwrap();
+            crate::json::decode::<Request>(&json)
+        };
+        let request = |tags, tag_keys| Request { tags, tag_keys };
+        assert_eq!(read("Action=x").unwrap(), request(None, None));
+        assert_eq!(read("Tags=&TagKeys=").unwrap(), request(Some(vec![]), Some(vec![])));
+        let one = Some(vec![Tag { key: "k".to_owned() }]);
+        assert_eq!(read("Tags.member.1.Key=k&TagKeys.member=").unwrap(), request(one, Some(vec![])));
+        for bad in ["TagKeys=a", "Tags=a", "TagKeys.a=b", "Tags.member.1=a"] {
+            assert_eq!(read(bad).unwrap_err().code, "SerializationException", "{bad}");
+        }
     }
 
     #[test]

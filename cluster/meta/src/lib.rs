@@ -30,6 +30,7 @@ pub use metrics::MirrorMetrics;
 pub use mirror::Mirror;
 pub use model::{Compare, Entry, Op, OpResponse, RangeRequest, RangeResponse, Txn, TxnOutcome};
 pub use service::MetaService;
+pub use state::VALUE_BYTES_MAX;
 
 /// Keys that only control nodes may read or write: secrets of the front door among them.
 pub const CONTROL_ONLY: &[u8] = b"control/";

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Limits of one transaction, so that a log entry stays small.
 const OPS_MAX: usize = 1_024;
-const VALUE_BYTES_MAX: usize = 1 << 20;
+/// No value is longer: a transaction that would store a longer one is refused.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
 const KEY_BYTES_MAX: usize = 2_048;
 /// Request ids remembered. A caller gives up long before as many others have come.
 pub(crate) const REMEMBERED_MAX: u64 = 4_096;

@@ -4,7 +4,7 @@
 use breakwater_audit::outbox;
 use breakwater_aws::{AwsError, Call};
 use breakwater_meta::records::{from_stored, to_stored};
-use breakwater_meta::{Compare, MetaClient, MetaError, Op, RangeRequest, Txn};
+use breakwater_meta::{Compare, MetaClient, MetaError, Op, RangeRequest, Txn, VALUE_BYTES_MAX};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,8 +33,16 @@ impl<T: Serialize> Found<T> {
     }
 }
 
+/// What AWS counts of a resource is bounded by AWS's quotas; what it doesn't count, as white space in policies, by what a
+/// record may hold.
 pub fn put<T: Serialize>(key: Vec<u8>, record: &T) -> Result<Op, AwsError> {
-    Ok(Op::put(key, to_stored(record).map_err(AwsError::internal)?))
+    let value = to_stored(record).map_err(AwsError::internal)?;
+    if value.len() > VALUE_BYTES_MAX {
+        let message =
+            format!("All that is kept of one resource, white space included, can't exceed {VALUE_BYTES_MAX} bytes.");
+        return Err(AwsError::new("LimitExceeded", 409, message));
+    }
+    Ok(Op::put(key, value))
 }
 
 fn failed(e: &MetaError) -> AwsError {
@@ -127,5 +135,17 @@ impl Store<'_> {
             }
         }
         Err((self.conflict)())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_outgrows_the_store_is_a_limit_and_no_fault() {
+        assert!(put(b"k".to_vec(), &"x".repeat(VALUE_BYTES_MAX - 100)).is_ok());
+        let refused = put(b"k".to_vec(), &"x".repeat(VALUE_BYTES_MAX)).unwrap_err();
+        assert_eq!((&*refused.code, refused.status), ("LimitExceeded", 409));
     }
 }

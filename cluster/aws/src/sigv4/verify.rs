@@ -3,6 +3,7 @@
 use super::canonical::{self, sha256_hex};
 use super::claim::Claim;
 use super::credentials::{Credentials, Found, Lookup};
+use super::sessions::Opened;
 use super::{ALGORITHM, SKEW_S_MAX, timestamp};
 use crate::call::Principal;
 use crate::error::AwsError;
@@ -101,7 +102,8 @@ impl Verifier {
         Ok(found.principal)
     }
 
-    /// The key of temporary credentials: their token says it all, if it is one of ours and theirs.
+    /// The key of temporary credentials: their token says it all, if it is one of ours and theirs. Of a session without a
+    /// secret everybody could derive the key.
     fn session(
         &self,
         token: &str,
@@ -111,7 +113,8 @@ impl Verifier {
         service: &str,
     ) -> Result<Found, AwsError> {
         let opened = self.credentials.sessions().open(token);
-        let opened = opened.filter(|o| o.session.access_key_id == access_key_id).ok_or_else(AwsError::invalid_token)?;
+        let signs = |o: &Arc<Opened>| o.session.access_key_id == access_key_id && !o.session.is_signed_in();
+        let opened = opened.filter(signs).ok_or_else(AwsError::invalid_token)?;
         Ok(Found { key: opened.signing_key(date, region, service), principal: opened.principal.clone() })
     }
 

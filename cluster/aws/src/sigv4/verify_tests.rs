@@ -232,6 +232,10 @@ fn key() -> SigningKey {
 }
 
 fn sign(headers: &mut HeaderMap, names: &str, timestamp: &str, body: &[u8]) {
+    sign_with(&key(), headers, names, timestamp, body);
+}
+
+fn sign_with(key: &SigningKey, headers: &mut HeaderMap, names: &str, timestamp: &str, body: &[u8]) {
     headers.insert("authorization", HeaderValue::from_str(&authorization(SCOPE, names)).unwrap());
     let hash = sha256_hex(body);
     let claim = Claim::read(headers, None).unwrap();
@@ -240,7 +244,7 @@ fn sign(headers: &mut HeaderMap, names: &str, timestamp: &str, body: &[u8]) {
         "AWS4-HMAC-SHA256\n{timestamp}\n20150830/us-east-1/dynamodb/aws4_request\n{}",
         String::from_utf8(sha256_hex(&canonical).to_vec()).unwrap()
     );
-    let signature = hex::encode(key().sign(to_sign.as_bytes()));
+    let signature = hex::encode(key.sign(to_sign.as_bytes()));
     let auth = authorization(SCOPE, names).replace(&"0".repeat(64), &signature);
     headers.insert("authorization", HeaderValue::from_str(&auth).unwrap());
 }
@@ -251,6 +255,51 @@ fn a_session_token_is_refused_until_there_are_sessions() {
     sign(&mut map, "host;x-amz-date;x-amz-security-token", "20150830T123600Z", b"{}");
     let e = verify_with(true, None, &map, b"{}").unwrap_err();
     assert_eq!(e.code, "UnrecognizedClientException");
+}
+
+/// Knows sessions alone.
+struct Sessions(crate::SessionKeys);
+
+impl Credentials for Sessions {
+    fn sessions(&self) -> &crate::SessionKeys {
+        &self.0
+    }
+    fn signing_key(&self, _: &str, _: &str, _: &str, _: &str) -> Result<Found, Lookup> {
+        Err(Lookup::Unknown)
+    }
+}
+
+#[test]
+fn nobody_signs_with_a_session_that_has_no_secret() {
+    let outcome = |secret: &str| {
+        let keys = crate::SessionKeys::default();
+        keys.replace([(1, zeroize::Zeroizing::new(vec![7; 32]))]);
+        let session = crate::sigv4::Session {
+            access_key_id: "AKID".to_owned(),
+            secret: secret.to_owned(),
+            account: AccountId::new("111122223333").unwrap(),
+            arn: "arn:aws:iam::111122223333:user/a".to_owned(),
+            role: None,
+            user_id: "AIDA".to_owned(),
+            issued_unix_s: NOW_S,
+            expires_unix_s: NOW_S + 900,
+            mfa_unix_s: None,
+            policies: vec![],
+            policy_arns: vec![],
+            tags: vec![],
+            source_identity: None,
+            more: Default::default(),
+        };
+        let token = keys.seal(&session).unwrap();
+        let mut map = headers(&[("x-amz-date", "20150830T123600Z"), ("x-amz-security-token", &token)]);
+        let key = derive_signing_key(secret, "20150830", "us-east-1", "dynamodb");
+        sign_with(&key, &mut map, "host;x-amz-date;x-amz-security-token", "20150830T123600Z", b"{}");
+        let verifier = Verifier::new("us-east-1", Arc::new(Sessions(keys)), ManualClock::new(NOW_S * 1_000));
+        let request = SignedRequest { method: "POST", path: "/", query: None, headers: &map, body: b"{}" };
+        verifier.verify("dynamodb", false, &request).map(|_| ()).map_err(|e| e.code.into_owned())
+    };
+    assert_eq!(outcome(SECRET), Ok(()));
+    assert_eq!(outcome(""), Err("UnrecognizedClientException".to_owned()));
 }
 
 #[test]

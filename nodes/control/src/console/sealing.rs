@@ -5,6 +5,7 @@ use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use breakwater_meta::{Compare, MetaClient, MetaError, Op, RangeRequest, Txn};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use hmac::{Hmac, Mac};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -54,19 +55,35 @@ pub struct Sealer {
     keys: Vec<(u32, Aes256Gcm)>,
     /// Of this region: a browser keeps cookies by host, and regions of one machine share it.
     name: String,
+    /// Keyed with the first key, which stays when others come.
+    digests: Hmac<Sha256>,
 }
 
 impl Sealer {
     pub fn new(keys: Vec<(u32, Zeroizing<Vec<u8>>)>) -> Sealer {
         let digest = keys.first().map(|(_, key)| Sha256::digest(&**key)).unwrap_or_default();
         let name = HEXLOWER.encode(&digest[..4]);
+        let first = keys.first().map_or(&[][..], |(_, key)| &key[..]);
+        let digests = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(first).expect("HMAC takes any key");
         let keys = keys.into_iter().filter_map(|(n, key)| Some((n, Aes256Gcm::new_from_slice(&key).ok()?)));
-        Sealer { keys: keys.collect(), name }
+        Sealer { keys: keys.collect(), name, digests }
     }
 
     /// The name of a cookie of this region's.
     pub fn cookie(&self, what: &str) -> String {
         format!("breakwater-{}-{what}", self.name)
+    }
+
+    /// Of texts, for who must not compute it: where the wrong passwords of a name that nobody has are counted.
+    pub fn digest(&self, texts: [&str; 2]) -> [u8; 32] {
+        let mut mac = self.digests.clone();
+        mac.update(b"breakwater console digest 1");
+        for text in texts {
+            // The length first: no two pairs are the same bytes.
+            mac.update(&(text.len() as u64).to_be_bytes());
+            mac.update(text.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
     }
 
     pub fn seal<T: Serialize>(&self, purpose: Purpose, value: &T) -> Option<String> {
@@ -110,6 +127,16 @@ mod tests {
         let rotated = Sealer::new(vec![(1, Zeroizing::new(vec![1; 32])), (2, Zeroizing::new(vec![2; 32]))]);
         assert!(rotated.open::<String>(Purpose::Session, &text).is_some());
         assert!(Sealer::new(vec![]).seal(Purpose::Session, &"ann").is_none());
+    }
+
+    #[test]
+    fn digests_hang_on_the_first_key_and_on_where_a_text_ends() {
+        let digest = |texts| sealer(1).digest(texts);
+        assert_eq!(digest(["ab", "c"]), digest(["ab", "c"]));
+        assert_ne!(digest(["ab", "c"]), digest(["a", "bc"]));
+        assert_ne!(digest(["ab", "c"]), sealer(2).digest(["ab", "c"]));
+        let rotated = Sealer::new(vec![(1, Zeroizing::new(vec![1; 32])), (2, Zeroizing::new(vec![2; 32]))]);
+        assert_eq!(digest(["ab", "c"]), rotated.digest(["ab", "c"]));
     }
 
     proptest! {

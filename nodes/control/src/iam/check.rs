@@ -1,6 +1,8 @@
 //! What names, paths, tags and documents must be like, in the framework's words.
 
 use super::errors::{invalid_input, malformed, quota, validation};
+use super::policies::DOCUMENT_MAX;
+pub use breakwater_aws::query::list;
 use breakwater_aws::{AwsError, ConditionKeys};
 use breakwater_policy::{Policy, Use};
 use serde::Deserialize;
@@ -91,19 +93,6 @@ pub fn policy_usage(value: Option<&str>) -> Result<Option<PolicyUse>, AwsError> 
     }
 }
 
-/// For lists of requests: an empty one comes as an empty text.
-pub fn list<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: serde::de::DeserializeOwned,
-{
-    match Option::<serde_json::Value>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(serde_json::Value::String(text)) if text.is_empty() => Ok(Some(Vec::new())),
-        Some(value) => serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom),
-    }
-}
-
 pub fn max_items(value: Option<i64>) -> Result<Option<usize>, AwsError> {
     match value {
         None => Ok(None),
@@ -115,27 +104,45 @@ pub fn max_items(value: Option<i64>) -> Result<Option<usize>, AwsError> {
     }
 }
 
-/// A policy's text: within its quota, which doesn't count white space, and a policy.
-pub fn document<'a>(value: Option<&'a str>, quota_name: &str, most: usize) -> Result<&'a str, AwsError> {
-    let value = required(value, "policyDocument")?;
+/// A policy's text of any kind, before it is read: AWS's model bounds it, white space and all.
+fn document_text<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> {
+    const MOST: usize = 131_072;
+    let value = required(value, at)?;
     if value.is_empty() {
-        return Err(constraint(value, "policyDocument", "Member must have length greater than or equal to 1"));
+        return Err(constraint(value, at, "Member must have length greater than or equal to 1"));
     }
-    if value.len() > 131_072 {
-        return Err(constraint("", "policyDocument", "Member must have length less than or equal to 131072"));
+    if value.chars().count() > MOST {
+        return Err(constraint("", at, &format!("Member must have length less than or equal to {MOST}")));
     }
-    if value.chars().filter(|c| !c.is_whitespace()).count() > most {
-        return Err(quota(quota_name, most));
-    }
+    Ok(value)
+}
+
+/// What quotas count of a policy's text: all but white space.
+pub fn size(document: &str) -> usize {
+    document.chars().filter(|c| !c.is_whitespace()).count()
+}
+
+/// A policy's text that is to be written into an entity, whose quota all of its policies share.
+pub fn document(value: Option<&str>) -> Result<&str, AwsError> {
+    let value = document_text(value, "policyDocument")?;
     Policy::parse(value, Use::Identity).map_err(|e| malformed(e.0))?;
     Ok(value)
+}
+
+/// A managed policy's text, which has a quota of its own.
+pub fn managed_document(value: Option<&str>) -> Result<&str, AwsError> {
+    let value = document_text(value, "policyDocument")?;
+    if size(value) > DOCUMENT_MAX {
+        return Err(quota("PolicySize", DOCUMENT_MAX));
+    }
+    document(Some(value))
 }
 
 /// Who may assume a role.
 pub fn trust<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> {
     const MOST: usize = 2_048;
-    let value = required(value, at)?;
-    if value.chars().filter(|c| !c.is_whitespace()).count() > MOST {
+    let value = document_text(value, at)?;
+    if size(value) > MOST {
         return Err(quota("ACLSizePerRole", MOST));
     }
     Policy::parse(value, Use::Trust).map_err(|e| malformed(e.0))?;
@@ -245,6 +252,24 @@ mod tests {
         for bad in ["", "a/", "/a", "/a b/"] {
             assert!(path(Some(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn white_space_counts_for_awss_model_and_not_for_quotas() {
+        let spaced = |spaces: usize| {
+            let start =
+                r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole""#;
+            format!("{start}{}}}}}", " ".repeat(spaces))
+        };
+        assert!(trust(Some(&spaced(130_000)), "policyDocument").is_ok());
+        let refused = trust(Some(&spaced(900_000)), "assumeRolePolicyDocument").unwrap_err();
+        assert_eq!(refused.code, "ValidationError");
+        assert!(refused.message.contains("at 'assumeRolePolicyDocument'") && refused.message.len() < 300);
+        assert_eq!(trust(Some(""), "policyDocument").unwrap_err().code, "ValidationError");
+        let long = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":"s3:x"}}"#
+            .replace("s3:x", &format!("s3:{}", "x".repeat(DOCUMENT_MAX)));
+        assert_eq!(managed_document(Some(&long)).unwrap_err().message, "Cannot exceed quota for PolicySize: 6144");
+        assert!(document(Some(&long)).is_ok(), "the entity's own quota bounds it");
     }
 
     #[test]

@@ -232,10 +232,26 @@ const MISSING: &[&str] = &[
 
 /// The user that a request names, or the one who calls; none for root.
 pub(crate) fn named_or_self<'a>(call: &'a Call, name: Option<&'a str>) -> Option<&'a str> {
-    match (name, &call.principal.identity) {
+    named_or(&call.principal.identity, name)
+}
+
+fn named_or<'a>(caller: &'a Identity, name: Option<&'a str>) -> Option<&'a str> {
+    match (name, caller) {
         (Some(name), _) => Some(name),
         (None, Identity::User(name)) => Some(name),
         (None, Identity::Root | Identity::Role(_) | Identity::Federated(_) | Identity::Anonymous) => None,
+    }
+}
+
+/// The same, for what users alone have: who calls must be one, if the request names none.
+pub(crate) fn user_or_caller<'a>(call: &'a Call, name: Option<&'a str>, most: usize) -> Result<&'a str, AwsError> {
+    user_or(&call.principal.identity, name, most)
+}
+
+fn user_or<'a>(caller: &'a Identity, name: Option<&'a str>, most: usize) -> Result<&'a str, AwsError> {
+    match named_or(caller, name) {
+        Some(name) => check::name(Some(name), "userName", most),
+        None => Err(errors::validation("Must specify userName when calling with non-User credentials")),
     }
 }
 
@@ -331,6 +347,21 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_no_user_must_name_one() {
+        let ann = Identity::User("ann".to_owned());
+        assert_eq!((user_or(&ann, None, 64).unwrap(), user_or(&ann, Some("bob"), 64).unwrap()), ("ann", "bob"));
+        for caller in [Identity::Role("r".to_owned()), Identity::Federated("f".to_owned()), Identity::Root] {
+            let refused = user_or(&caller, None, 64).unwrap_err();
+            assert_eq!((&*refused.code, refused.status), ("ValidationError", 400), "{caller:?}");
+            assert_eq!(refused.message, "Must specify userName when calling with non-User credentials");
+            assert_eq!(user_or(&caller, Some("bob"), 64).unwrap(), "bob");
+        }
+        assert!(user_or(&ann, Some(""), 64).is_err() && user_or(&ann, Some("a/b"), 64).is_err());
+    }
+
     #[test]
     fn every_operation_of_awss_model_is_done_or_named_as_missing() {
         match breakwater_aws::coverage::botocore_operations("iam") {

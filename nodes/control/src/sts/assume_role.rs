@@ -18,11 +18,14 @@ pub struct AssumeRole;
 pub struct Request {
     role_arn: Option<String>,
     role_session_name: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     policy_arns: Option<Vec<PolicyArn>>,
     policy: Option<String>,
     #[serde(default, deserialize_with = "from_text")]
     duration_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
+    #[serde(default, deserialize_with = "check::list")]
     transitive_tag_keys: Option<Vec<String>>,
     external_id: Option<String>,
     serial_number: Option<String>,

@@ -28,6 +28,7 @@ pub struct Request {
     principal_arn: Option<String>,
     #[serde(rename = "SAMLAssertion")]
     assertion: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     policy_arns: Option<Vec<PolicyArn>>,
     policy: Option<String>,
     #[serde(default, deserialize_with = "from_text")]

@@ -26,6 +26,7 @@ pub struct Request {
     role_session_name: Option<String>,
     web_identity_token: Option<String>,
     provider_id: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     policy_arns: Option<Vec<PolicyArn>>,
     policy: Option<String>,
     #[serde(default, deserialize_with = "from_text")]

@@ -17,9 +17,11 @@ pub struct GetFederationToken;
 pub struct Request {
     name: Option<String>,
     policy: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     policy_arns: Option<Vec<PolicyArn>>,
     #[serde(default, deserialize_with = "from_text")]
     duration_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

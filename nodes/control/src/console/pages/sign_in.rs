@@ -8,7 +8,7 @@ use crate::console::events::{SignIn, Whom};
 use crate::console::sealing::Purpose;
 use crate::console::session::{HALF_WAY_S, HalfWay, Person, Session};
 use crate::credentials::is_account;
-use crate::iam::passwords::guesses::{self, Attempt};
+use crate::iam::passwords::guesses::{self, Attempt, Place};
 use crate::iam::passwords::hash::{self, Hash};
 use crate::iam::passwords::login::{self, Due, Login};
 use crate::iam::passwords::policy;
@@ -25,7 +25,7 @@ const INCORRECT: &str = "Your authentication information is incorrect. Please tr
 /// As events have it.
 pub const FAILED: &str = "Failed authentication";
 const UNKNOWN: &str = "No username found in supplied account";
-/// What no user's name holds: the count of the root user's attempts.
+/// What no user's name holds: where a root user's attempts are counted, of an account that there isn't.
 const ROOT_NAME: &str = "<root>";
 /// Signs of an account's number or alias, a user's name, a password at most.
 const LENGTHS_MAX: [usize; 3] = [63, 64, 128];
@@ -158,27 +158,33 @@ async fn attempt(console: &Console, asked: &Asked) -> Result<Outcome, AwsError> 
     }
     let meta = &console.iam.meta;
     let known = console.account_named(account);
-    let counted = (known.as_ref().map_or(account, AccountId::as_str), name.unwrap_or(ROOT_NAME));
+    let Found { account: number, is_account, person, login } = find(console, known.as_ref(), name).await?;
+    let place = match person.as_ref().filter(|_| is_account) {
+        Some(person) => Place::known(&person.account, person.login_id()),
+        None => {
+            let (account, name) = (known.as_ref().map_or(account, AccountId::as_str), name.unwrap_or(ROOT_NAME));
+            Place::unknown(&console.sealer.digest([&account.to_lowercase(), &name.to_lowercase()]))
+        }
+    };
     if let Attempt::Shut { wait_s } =
-        guesses::count(meta, counted.0, counted.1, console.now(), console.deadline()).await.map_err(unreachable)?
+        guesses::count(meta, &place, console.now(), console.deadline()).await.map_err(unreachable)?
     {
         return Ok(Outcome::TooMany(wait_s));
     }
-    let Found { account, is_account, person, login } = find(console, known.as_ref(), name).await?;
     let hash = login.as_ref().map_or_else(Hash::decoy, |login| login.hash.clone());
     let is_right = hash::is_one_of(password, vec![hash]).await?;
     let (person, login) = match (person, login) {
         (Some(person), Some(login)) if is_right => (person, login),
         (person, _) => {
             if is_account {
-                let whom = person.as_ref().map_or(Whom::Unknown(&account), Whom::Known);
+                let whom = person.as_ref().map_or(Whom::Unknown(&number), Whom::Known);
                 let failure = if person.is_some() { FAILED } else { UNKNOWN };
                 console.record(asked, SignIn { name: "ConsoleLogin", whom, failure: Some(failure), mfa: None }).await?;
             }
             return Ok(Outcome::Wrong(INCORRECT));
         }
     };
-    guesses::forget(meta, counted.0, counted.1, console.deadline()).await.map_err(unreachable)?;
+    guesses::forget(meta, &place, console.deadline()).await.map_err(unreachable)?;
     let policy = policy::known(&console.iam, &person.account).filter(|_| person.user.is_some());
     if login.due(policy.as_ref(), console.now()) == Due::Administrator {
         let whom = Whom::Known(&person);

@@ -28,7 +28,7 @@ impl Operation for CreateAccessKey {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = check::name(named_or_self(call, request.user_name.as_deref()), "userName", 128)?;
+        let name = user_or_caller(call, request.user_name.as_deref(), 128)?;
         let id = unique_id("AKIA");
         let secret = secrets::new_secret();
         ctx.change(call, || async {

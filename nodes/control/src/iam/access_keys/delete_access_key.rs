@@ -27,7 +27,7 @@ impl Operation for DeleteAccessKey {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = check::name(named_or_self(call, request.user_name.as_deref()), "userName", 128)?;
+        let name = user_or_caller(call, request.user_name.as_deref(), 128)?;
         let id = check::required(request.access_key_id.as_deref(), "accessKeyId")?;
         ctx.change(call, || async {
             let mut user = ctx.named::<User>(call, Kind::User, name).await?;

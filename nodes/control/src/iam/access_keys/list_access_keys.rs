@@ -28,7 +28,7 @@ impl Operation for ListAccessKeys {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = check::name(named_or_self(call, request.user_name.as_deref()), "userName", 128)?;
+        let name = user_or_caller(call, request.user_name.as_deref(), 128)?;
         let max = check::max_items(request.max_items)?;
         let user = ctx.named::<User>(call, Kind::User, name).await?;
         let page = store::page(user.record.access_keys, |key| key.id.clone(), request.marker.as_deref(), max);

@@ -13,8 +13,8 @@ pub trait Entity: Send + Sync + 'static {
     const AT: &'static str;
     /// Names and actions, in the order: put, get, delete, list inline; attach, detach, list attached.
     const OPERATIONS: [(&'static str, &'static str); 7];
-    /// The name and the most characters of all its inline policies together.
-    const QUOTA: (&'static str, usize);
+    /// The most characters of all its inline policies together, white space not counted.
+    const INLINE_MAX: usize;
     const ATTACHED_QUOTA: &'static str;
     /// Refuses what only a service changes.
     fn protect(_record: &Self::Record) -> Result<(), AwsError> {
@@ -54,7 +54,7 @@ impl Entity for OfUser {
         ("DetachUserPolicy", "iam:DetachUserPolicy"),
         ("ListAttachedUserPolicies", "iam:ListAttachedUserPolicies"),
     ];
-    const QUOTA: (&'static str, usize) = ("UserPolicySize", 2_048);
+    const INLINE_MAX: usize = 2_048;
     const ATTACHED_QUOTA: &'static str = "PoliciesPerUser";
     fn policies(record: &User) -> &Policies {
         &record.policies
@@ -84,7 +84,7 @@ impl Entity for OfGroup {
         ("DetachGroupPolicy", "iam:DetachGroupPolicy"),
         ("ListAttachedGroupPolicies", "iam:ListAttachedGroupPolicies"),
     ];
-    const QUOTA: (&'static str, usize) = ("GroupPolicySize", 5_120);
+    const INLINE_MAX: usize = 5_120;
     const ATTACHED_QUOTA: &'static str = "PoliciesPerGroup";
     fn policies(record: &Group) -> &Policies {
         &record.policies
@@ -113,7 +113,7 @@ impl Entity for OfRole {
         ("DetachRolePolicy", "iam:DetachRolePolicy"),
         ("ListAttachedRolePolicies", "iam:ListAttachedRolePolicies"),
     ];
-    const QUOTA: (&'static str, usize) = ("RolePolicySize", 10_240);
+    const INLINE_MAX: usize = 10_240;
     const ATTACHED_QUOTA: &'static str = "PoliciesPerRole";
     fn protect(record: &Role) -> Result<(), AwsError> {
         crate::iam::service_linked_roles::protect(record)

@@ -36,14 +36,13 @@ impl<E: Entity> Operation for PutInline<E> {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = entity::name::<E>(&request.names)?;
         let policy = check::name(request.policy_name.as_deref(), "policyName", 128)?;
-        let (quota, most) = E::QUOTA;
-        let document = check::document(request.policy_document.as_deref(), quota, most)?;
+        let document = check::document(request.policy_document.as_deref())?;
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
             E::protect(&found.record)?;
             let inline = &mut E::policies_mut(&mut found.record).inline;
             inline.insert(policy.to_owned(), document.to_owned());
-            let size: usize = inline.values().map(|d| d.chars().filter(|c| !c.is_whitespace()).count()).sum();
+            let (size, most) = (inline.values().map(|document| check::size(document)).sum::<usize>(), E::INLINE_MAX);
             if size > most {
                 let message =
                     format!("Maximum policy size of {most} bytes exceeded for {} {name}", entity::word::<E>());

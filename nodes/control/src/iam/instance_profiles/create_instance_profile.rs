@@ -9,6 +9,7 @@ pub struct CreateInstanceProfile;
 pub struct Request {
     instance_profile_name: Option<String>,
     path: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

@@ -14,6 +14,7 @@ pub struct Request {
     path: Option<String>,
     #[serde(rename = "VirtualMFADeviceName")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

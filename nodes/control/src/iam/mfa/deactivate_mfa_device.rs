@@ -27,7 +27,7 @@ impl Operation for DeactivateMfaDevice {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = check::name(named_or_self(call, request.user_name.as_deref()), "userName", 128)?;
+        let name = user_or_caller(call, request.user_name.as_deref(), 128)?;
         let serial = mfa::serial(request.serial_number.as_deref())?;
         let account = &call.principal.account;
         ctx.change(call, || async {

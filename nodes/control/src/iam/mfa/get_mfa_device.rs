@@ -28,7 +28,7 @@ impl Operation for GetMfaDevice {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let serial = mfa::serial(request.serial_number.as_deref())?;
-        let name = check::name(named_or_self(call, request.user_name.as_deref()), "userName", 128)?;
+        let name = user_or_caller(call, request.user_name.as_deref(), 128)?;
         let device = device::device_of(ctx, call, name, serial).await?;
         let mut answer = json!({"SerialNumber": serial});
         if let (Some(user), Some(enabled)) = (&device.record.user, device.record.enabled_unix_s) {

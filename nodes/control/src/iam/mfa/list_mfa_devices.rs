@@ -29,7 +29,7 @@ impl Operation for ListMfaDevices {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = check::name(named_or_self(call, request.user_name.as_deref()), "userName", 128)?;
+        let name = user_or_caller(call, request.user_name.as_deref(), 128)?;
         let max = check::max_items(request.max_items)?;
         let account = &call.principal.account;
         ctx.named::<User>(call, Kind::User, name).await?;

@@ -14,6 +14,7 @@ pub struct Request {
     #[serde(rename = "ThumbprintList", default, deserialize_with = "check::list")]
     thumbprints: Option<Vec<String>>,
     #[serde(rename = "Tags")]
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

@@ -1,6 +1,6 @@
 //! ChangePassword: of the user who calls.
 
-use super::guesses::{self, Attempt};
+use super::guesses::{self, Attempt, Place};
 use super::{given, hash, login, policy};
 use crate::iam::prelude::*;
 use breakwater_aws::{Identity, ResourcePolicy};
@@ -44,11 +44,11 @@ impl Operation for ChangePassword {
         };
         let old = given(request.old_password.as_deref(), "oldPassword")?;
         let new = given(request.new_password.as_deref(), "newPassword")?;
-        let account = &call.principal.account;
         let (_, login) = login::of(ctx, call, name).await?;
         let login = login.record;
+        let place = Place::known(&call.principal.account, &login.user_id);
         // Who holds a user's access key must not find out her password by this.
-        let attempt = guesses::count(&ctx.meta, account.as_str(), name, ctx.now(), call.deadline).await;
+        let attempt = guesses::count(&ctx.meta, &place, ctx.now(), call.deadline).await;
         if let Attempt::Shut { .. } = attempt.map_err(unreachable)? {
             return Err(AwsError::new(
                 "EntityTemporarilyUnmodifiable",
@@ -59,7 +59,7 @@ impl Operation for ChangePassword {
         if !hash::is_one_of(old, vec![login.hash.clone()]).await? {
             return Err(AwsError::new("AccessDenied", 403, "The old password was incorrect."));
         }
-        guesses::forget(&ctx.meta, account.as_str(), name, call.deadline).await.map_err(unreachable)?;
+        guesses::forget(&ctx.meta, &place, call.deadline).await.map_err(unreachable)?;
         let policy = policy::of(ctx, call).await?;
         policy::check(policy.as_ref(), &new)?;
         policy::is_new(policy.as_ref(), &login, &new).await?;

@@ -32,7 +32,7 @@ impl Operation for CreateLoginProfile {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         ctx.needs_format(TRAILS)?;
-        let name = check::name(named_or_self(call, request.user_name.as_deref()), "userName", 64)?;
+        let name = user_or_caller(call, request.user_name.as_deref(), 64)?;
         let password = given(request.password.as_deref(), "password")?;
         ctx.named::<User>(call, Kind::User, name).await?;
         policy::check(policy::of(ctx, call).await?.as_ref(), &password)?;

@@ -26,7 +26,7 @@ impl Operation for DeleteLoginProfile {
     }
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
-        let name = check::name(named_or_self(call, request.user_name.as_deref()), "userName", 64)?;
+        let name = user_or_caller(call, request.user_name.as_deref(), 64)?;
         let planned = || async {
             let (_, login) = login::of(ctx, call, name).await?;
             Ok(Change { compares: vec![login.unchanged()], ops: vec![login.delete()], answer: json!({}) })

@@ -1,12 +1,13 @@
 //! How often somebody may be wrong about a user's password, counted for the whole region in the control store.
 //!
-//! An attempt is counted before it is looked at, so that attempts at once on several nodes are no way around it. A count is
-//! kept under a digest of account and name with few enough values that nobody fills the store by inventing names, and in
-//! the same way for names that nobody has: nothing tells them apart.
+//! An attempt is counted before it is looked at, so that attempts at once on several nodes are no way around it. A user's
+//! count is a record of her own, which nobody's but her own right password ends. A name that nobody has is counted too, so
+//! that nothing tells them apart, but in one of few places, so that nobody fills the store by inventing names: which one
+//! hangs on a key that control nodes alone have, and who comes to a place that another name had begins anew.
 
 use crate::iam::prelude::*;
 use breakwater_meta::{MetaClient, MetaError, Txn};
-use sha2::{Digest, Sha256};
+use breakwater_types::AccountId;
 use tokio::time::Instant;
 
 /// Wrong passwords in a row before each further one costs a wait, which doubles.
@@ -22,6 +23,8 @@ const ATTEMPTS: usize = 20;
 struct Guesses {
     wrong: u32,
     last_unix_s: i64,
+    /// Whose count it is, where several share the place.
+    of: [u8; 8],
 }
 
 impl Guesses {
@@ -36,14 +39,39 @@ impl Guesses {
 
     fn counted(self, now_unix_s: i64) -> Guesses {
         let before = if now_unix_s - self.last_unix_s > FORGOTTEN_S { 0 } else { self.wrong };
-        Guesses { wrong: before.saturating_add(1), last_unix_s: now_unix_s }
+        Guesses { wrong: before.saturating_add(1), last_unix_s: now_unix_s, ..self }
     }
 }
 
-/// 65,536 of them.
-fn key(account: &str, name: &str) -> Vec<u8> {
-    let digest = Sha256::digest(format!("{account}/{}", name.to_lowercase()));
-    format!("control/guesses/{:02x}{:02x}", digest[0], digest[1]).into_bytes()
+/// Where attempts are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    key: Vec<u8>,
+    of: [u8; 8],
+}
+
+impl Place {
+    /// Of a user by her id, or of an account's root user ([`super::login::ROOT`]).
+    pub fn known(account: &AccountId, id: &str) -> Place {
+        Place { key: format!("control/guesses/known/{account}/{id}").into_bytes(), of: [0; 8] }
+    }
+
+    /// Of an account and a name of which there is no user, by their digest under a secret key. There are 65,536 of them.
+    pub fn unknown(digest: &[u8; 32]) -> Place {
+        let mut of = [0; 8];
+        of.copy_from_slice(&digest[2..10]);
+        Place { key: format!("control/guesses/unknown/{:02x}{:02x}", digest[0], digest[1]).into_bytes(), of }
+    }
+
+    /// Goes with the user: nobody counts her attempts any more.
+    pub fn remove(&self) -> Op {
+        Op::Delete { key: self.key.clone() }
+    }
+
+    /// What of a record that lies here is this one's.
+    fn own(&self, guesses: Option<Guesses>) -> Guesses {
+        guesses.filter(|guesses| guesses.of == self.of).unwrap_or(Guesses { of: self.of, ..Guesses::default() })
+    }
 }
 
 /// Whether an attempt may be made.
@@ -55,18 +83,13 @@ pub enum Attempt {
     Shut { wait_s: i64 },
 }
 
-pub async fn count(
-    meta: &MetaClient,
-    account: &str,
-    name: &str,
-    now_unix_s: i64,
-    deadline: Instant,
-) -> Result<Attempt, MetaError> {
-    let key = key(account, name);
+pub async fn count(meta: &MetaClient, place: &Place, now_unix_s: i64, deadline: Instant) -> Result<Attempt, MetaError> {
+    let key = &place.key;
     for _ in 0..ATTEMPTS {
-        let entry = meta.get(&key, deadline).await?;
+        let entry = meta.get(key, deadline).await?;
         let read = |value: &[u8]| records::read::<Guesses>(value).map_err(MetaError::Unknown);
-        let guesses = entry.as_ref().map(|entry| read(&entry.value)).transpose()?.unwrap_or_default();
+        let guesses = entry.as_ref().map(|entry| read(&entry.value)).transpose()?;
+        let guesses = place.own(guesses);
         if let Some(wait_s) = guesses.wait_s(now_unix_s) {
             return Ok(Attempt::Shut { wait_s });
         }
@@ -85,9 +108,8 @@ pub async fn count(
 }
 
 /// The attempt was right: the count begins anew.
-pub async fn forget(meta: &MetaClient, account: &str, name: &str, deadline: Instant) -> Result<(), MetaError> {
-    let delete = Op::Delete { key: key(account, name) };
-    meta.txn(Txn { success: vec![delete], ..Txn::default() }, deadline).await.map(|_| ())
+pub async fn forget(meta: &MetaClient, place: &Place, deadline: Instant) -> Result<(), MetaError> {
+    meta.txn(Txn { success: vec![place.remove()], ..Txn::default() }, deadline).await.map(|_| ())
 }
 
 #[cfg(test)]
@@ -108,16 +130,37 @@ mod tests {
             (Some(30), Some(1), None)
         );
         assert_eq!(guesses.counted(NOW + 30).wait_s(NOW + 30), Some(60));
-        let many = Guesses { wrong: u32::MAX, last_unix_s: NOW };
+        let many = Guesses { wrong: u32::MAX, last_unix_s: NOW, of: [0; 8] };
         assert_eq!((many.wait_s(NOW), many.wait_s(NOW + 900)), (Some(900), None));
         assert_eq!(many.wait_s(NOW - 5), None, "a clock that was set back");
-        assert_eq!(many.counted(NOW + FORGOTTEN_S + 1), Guesses { wrong: 1, last_unix_s: NOW + FORGOTTEN_S + 1 });
+        let later = NOW + FORGOTTEN_S + 1;
+        assert_eq!(many.counted(later), Guesses { wrong: 1, last_unix_s: later, of: [0; 8] });
         assert_eq!(many.counted(NOW).wrong, u32::MAX);
     }
 
     #[test]
-    fn names_are_the_same_in_any_case() {
-        assert_eq!(key("111122223333", "Ann"), key("111122223333", "ann"));
-        assert_ne!(key("111122223333", "ann"), key("111122223333", "bob"));
+    fn no_users_count_lies_where_anybody_elses_does() {
+        let account = |text: &str| AccountId::new(text).unwrap();
+        let (ours, theirs) = (account("111122223333"), account("444455556666"));
+        let mut keys = BTreeSet::new();
+        // Of a 16-bit digest, some of so many would be the same.
+        for n in 0..2_000 {
+            for account in [&ours, &theirs] {
+                assert!(keys.insert(Place::known(account, &format!("AIDA{n:017}")).key));
+            }
+        }
+        let unknown = Place::unknown(&[7; 32]).key;
+        assert!(keys.iter().all(|key| !key.starts_with(b"control/guesses/unknown/")) && !keys.contains(&unknown));
+    }
+
+    #[test]
+    fn names_that_nobody_has_share_places_and_never_a_count() {
+        let (mut one, mut two) = ([7; 32], [7; 32]);
+        (one[9], two[9]) = (1, 2);
+        let (one, two) = (Place::unknown(&one), Place::unknown(&two));
+        assert_eq!(one.key, two.key);
+        let counted = one.own(None).counted(NOW).counted(NOW);
+        assert_eq!((one.own(Some(counted)).wrong, two.own(Some(counted)).wrong), (2, 0));
+        assert_eq!(two.own(Some(counted)).counted(NOW).of, two.of);
     }
 }

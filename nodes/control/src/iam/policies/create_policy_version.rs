@@ -31,7 +31,7 @@ impl Operation for CreatePolicyVersion {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let arn = check::required(request.policy_arn.as_deref(), "policyArn")?;
-        let document = check::document(request.policy_document.as_deref(), "PolicySize", DOCUMENT_MAX)?;
+        let document = check::managed_document(request.policy_document.as_deref())?;
         ctx.change(call, || async {
             let mut policy = ctx.policy(call, arn).await?;
             let record = &mut policy.record;

@@ -15,6 +15,7 @@ pub struct Request {
     #[serde(default, deserialize_with = "from_text")]
     max_session_duration: Option<i64>,
     permissions_boundary: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

@@ -12,6 +12,7 @@ pub struct Request {
     #[serde(rename = "Name")]
     name: Option<String>,
     #[serde(rename = "Tags")]
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
     #[serde(rename = "AssertionEncryptionMode")]
     encryption: Option<String>,

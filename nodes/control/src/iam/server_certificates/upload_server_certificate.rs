@@ -21,6 +21,7 @@ pub struct Request {
     certificate_body: Option<String>,
     private_key: Option<String>,
     certificate_chain: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

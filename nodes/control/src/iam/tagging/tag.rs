@@ -10,6 +10,7 @@ pub struct TagResource<T>(PhantomData<T>);
 pub struct Request {
     #[serde(flatten)]
     names: Names,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

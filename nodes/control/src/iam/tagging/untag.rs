@@ -10,6 +10,7 @@ pub struct UntagResource<T>(PhantomData<T>);
 pub struct Request {
     #[serde(flatten)]
     names: Names,
+    #[serde(default, deserialize_with = "check::list")]
     tag_keys: Option<Vec<String>>,
 }
 
@@ -25,7 +26,7 @@ impl<T: Tagged> Operation for UntagResource<T> {
     const CONDITION_KEYS: &'static [&'static str] = &["aws:TagKeys"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
-        if let Some(tag_keys) = &request.tag_keys {
+        if let Some(tag_keys) = request.tag_keys.as_ref().filter(|keys| !keys.is_empty()) {
             keys.set_many("aws:TagKeys", tag_keys.clone());
         }
     }

@@ -62,7 +62,7 @@ pub async fn find<C: UserCredential>(
 }
 
 pub async fn user(ctx: &Context, call: &Call, name: Option<&str>) -> Result<Found<User>, AwsError> {
-    let name = check::name(named_or_self(call, name), "userName", 128)?;
+    let name = user_or_caller(call, name, 128)?;
     ctx.named::<User>(call, Kind::User, name).await
 }
 

@@ -10,6 +10,7 @@ pub struct Request {
     path: Option<String>,
     user_name: Option<String>,
     permissions_boundary: Option<String>,
+    #[serde(default, deserialize_with = "check::list")]
     tags: Option<Vec<Tag>>,
 }
 

@@ -1,5 +1,6 @@
 //! DeleteUser.
 
+use crate::iam::passwords::guesses::Place;
 use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
 use crate::iam::user_credentials;
@@ -61,6 +62,7 @@ impl Operation for DeleteUser {
             }
             attach.compares.extend([user.unchanged(), Compare::Absent(login)]);
             attach.ops.push(user.delete());
+            attach.ops.push(Place::known(&call.principal.account, &record.id).remove());
             attach.ops.extend(usage::forget(&call.principal.account, &record.id));
             attach.ops.push(Op::Delete { key: records::renamed_key(&call.principal.account, &record.id) });
             Ok(attach.into_change(json!({})))

@@ -2,6 +2,7 @@
 
 use crate::iam::passwords::login::{self, Login};
 use crate::iam::prelude::*;
+use breakwater_aws::Identity;
 
 pub struct GetUser;
 
@@ -9,6 +10,20 @@ pub struct GetUser;
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     user_name: Option<String>,
+}
+
+/// The root user, who has no record of its own: it is as old as the account's first user.
+async fn root(ctx: &Context, call: &Call) -> Result<Value, AwsError> {
+    let account = &call.principal.account;
+    let users: Vec<User> = ctx.all(call, &store::prefix(call, Kind::User)).await?;
+    let created = users.iter().map(|user| user.created_unix_s).min().unwrap_or_default();
+    let mut shape =
+        json!({"UserId": account, "Arn": call.principal.arn, "Path": "/", "CreateDate": shapes::time(created)});
+    let login = ctx.find::<Login>(call, login::key(account, login::ROOT)).await?;
+    if let Some(used) = login.and_then(|login| login.record.used_unix_s) {
+        shape["PasswordLastUsed"] = shapes::time(used).into();
+    }
+    Ok(json!({"User": shape}))
 }
 
 impl Operation for GetUser {
@@ -27,13 +42,10 @@ impl Operation for GetUser {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let account = &call.principal.account;
-        let Some(name) = named_or_self(call, request.user_name.as_deref()) else {
-            // The root user has no record of its own.
-            let root =
-                json!({"UserId": account, "Arn": call.principal.arn, "Path": "/", "CreateDate": shapes::time(0)});
-            return Ok(json!({"User": root}));
-        };
-        let name = check::name(Some(name), "userName", 128)?;
+        if request.user_name.is_none() && call.principal.identity == Identity::Root {
+            return root(ctx, call).await;
+        }
+        let name = user_or_caller(call, request.user_name.as_deref(), 128)?;
         let user = ctx.named::<User>(call, Kind::User, name).await?;
         let mut shape = shapes::user(account, &user.record, true);
         let login = ctx.find::<Login>(call, login::key(account, &user.record.id)).await?;
