@@ -211,6 +211,20 @@ impl Policy {
         self.keys().next().is_some()
     }
 
+    /// About the memory that it takes, which is much more than its text does.
+    pub fn bytes(&self) -> usize {
+        let statements = self.statements.iter().map(|statement| {
+            let actions = statement.actions.any.iter().map(Pattern::bytes).sum::<usize>();
+            let resources = statement.resources.iter().flat_map(|clause| &clause.any);
+            let conditions = statement.conditions.iter().map(Condition::bytes).sum::<usize>();
+            let principals = statement.principals.as_ref().map_or(0, Principals::bytes);
+            let sid = statement.sid.as_ref().map_or(0, String::len);
+            let resources = resources.map(ArnPattern::bytes).sum::<usize>();
+            size_of::<Statement>() + sid + actions + resources + principals + conditions
+        });
+        size_of::<Policy>() + self.id.as_ref().map_or(0, String::len) + statements.sum::<usize>()
+    }
+
     /// The condition keys that a decision by it may depend on: of conditions, and of variables anywhere.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.statements.iter().flat_map(|statement| {

@@ -140,6 +140,15 @@ impl Principals {
         }
     }
 
+    /// About the memory that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = self.names.iter().map(|name| match name {
+            Name::Account(text) | Name::Arn(text) | Name::Service(text) | Name::Federated(text) => text.len(),
+            Name::Everybody | Name::Other => 0,
+        });
+        size_of_val(self.names.as_slice()) + texts.sum::<usize>()
+    }
+
     pub(crate) fn reach(&self, caller: &Caller, effect: Effect) -> Option<Reach> {
         let nearest = self.names.iter().filter_map(|name| name.reach(caller)).max();
         if !self.not {
