@@ -190,6 +190,13 @@ impl Policy {
                     return Err(Malformed("Missing required field Principal".to_owned()));
                 }
                 (Use::Trust, _, Some(_)) => return Err(Malformed("Has prohibited field Resource".to_owned())),
+                // As AWS: it would trust everybody but a few, of any account.
+                (Use::Trust, Some((true, _)), _) => {
+                    return Err(Malformed("Has prohibited field NotPrincipal".to_owned()));
+                }
+                (Use::Resource, Some((true, _)), _) if statement.effect.eq_ignore_ascii_case("allow") => {
+                    return Err(Malformed("Allow with NotPrincipal is not allowed.".to_owned()));
+                }
                 _ => {}
             }
         }
