@@ -1,19 +1,19 @@
 //! May this caller do this? Decided from what this node has heard of users, groups and policies.
 
+use crate::kept::Kept;
 use crate::managed::aws_managed;
 use crate::records::{self, Group, Kind, ManagedPolicy, Policies, Role, User};
 use breakwater_aws::{
     About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, Session, not_authorized,
 };
-use breakwater_meta::Mirror;
+use breakwater_meta::{Entry, Mirror};
 use breakwater_policy::{Asked, Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
 use breakwater_types::AccountId;
-use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use time::format_description::well_known::Rfc3339;
@@ -32,6 +32,8 @@ struct Compiled {
     session: Option<Vec<(String, Arc<Policy>)>>,
     identity: Vec<(String, Arc<Policy>)>,
     boundary: Option<(String, Arc<Policy>)>,
+    /// Of policies that only this session has.
+    own_bytes: usize,
     /// The condition keys that any of these looks at.
     asked: Asked,
     /// Whether there are any.
@@ -50,6 +52,17 @@ impl Compiled {
             (None, Some(_)) | (Some(_), None) => false,
         }
     }
+
+    /// About the memory that it takes beside the policies that it shares with others.
+    fn bytes(&self) -> usize {
+        let texts = |texts: &[&str]| texts.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>();
+        let tags = self.who.tags.iter().map(|(tag, value)| texts(&[tag, value])).sum::<usize>();
+        let keys = self.made_of.iter().map(|(key, _)| key.len() + size_of::<(Vec<u8>, u64)>()).sum::<usize>();
+        let session = self.session.iter().flatten();
+        let named = self.identity.iter().chain(&self.boundary).chain(session);
+        let names = named.map(|(name, _)| texts(&[name]) + size_of::<Arc<Policy>>()).sum::<usize>();
+        size_of::<Compiled>() + texts(&[&self.caller.arn]) + tags + keys + names + self.own_bytes + self.asked.bytes()
+    }
 }
 
 /// What is known of the identity itself; nothing where its record is gone.
@@ -58,9 +71,6 @@ struct Who {
     id: String,
     tags: BTreeMap<String, String>,
 }
-
-/// Kept compiled at most; beyond it all are made anew.
-const COMPILED_MAX: usize = 10_000;
 
 type TagsOf = Box<dyn Fn(&str) -> Option<BTreeMap<String, String>> + Send + Sync>;
 
@@ -75,7 +85,7 @@ pub struct Guard {
     /// What is older decides nothing.
     stale_ms_max: Option<u64>,
     tags_of: OnceLock<TagsOf>,
-    compiled: RwLock<HashMap<String, Arc<Compiled>>>,
+    compiled: Kept<Compiled>,
     allowed: Counter,
     denied: Counter,
 }
@@ -98,26 +108,48 @@ fn unreadable() -> Arc<Policy> {
     Arc::new(policy.unwrap_or(Policy { id: None, statements: Vec::new() }))
 }
 
+/// A record that has policies written into it.
+struct Holder {
+    key: Vec<u8>,
+    revision: u64,
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: &[u8]) -> Option<T> {
+    match records::read(value) {
+        Ok(record) => Some(record),
+        Err(e) => {
+            tracing::error!(error = e, "a record of IAM can't be read");
+            None
+        }
+    }
+}
+
 struct Reader<'a> {
     mirror: &'a Mirror,
+    compiled: &'a Kept<Compiled>,
     account: &'a AccountId,
     made_of: Vec<(Vec<u8>, u64)>,
 }
 
 impl Reader<'_> {
-    fn record<T: serde::de::DeserializeOwned>(&mut self, key: Vec<u8>) -> Option<T> {
-        let entry = self.mirror.get(&key);
-        self.made_of.push((key, entry.as_ref().map_or(0, |e| e.mod_revision)));
-        match records::read(&entry?.value) {
-            Ok(record) => Some(record),
-            Err(e) => {
-                tracing::error!(error = e, "a record of IAM can't be read");
-                None
-            }
-        }
+    /// What a key has, noted as looked at.
+    fn entry(&mut self, key: &[u8]) -> Option<Arc<Entry>> {
+        let entry = self.mirror.get(key);
+        self.made_of.push((key.to_vec(), entry.as_ref().map_or(0, |e| e.mod_revision)));
+        entry
     }
 
-    fn compile(&self, name: &str, document: &str) -> Arc<Policy> {
+    fn record<T: serde::de::DeserializeOwned>(&mut self, key: &[u8]) -> Option<T> {
+        read(&self.entry(key)?.value)
+    }
+
+    /// The record, with the key and revision that its policies are known by.
+    fn holder<T: serde::de::DeserializeOwned>(&mut self, key: Vec<u8>) -> Option<(T, Holder)> {
+        let entry = self.entry(&key)?;
+        Some((read(&entry.value)?, Holder { key, revision: entry.mod_revision }))
+    }
+
+    fn compile(name: &str, document: &str) -> Arc<Policy> {
         match Policy::parse(document, Use::Identity) {
             Ok(policy) => Arc::new(policy),
             Err(e) => {
@@ -130,21 +162,25 @@ impl Reader<'_> {
     fn managed(&mut self, arn: &str) -> (String, Arc<Policy>) {
         let policy = match aws_managed(arn) {
             Some(managed) => managed.policy.clone(),
-            None => {
-                let record = records::policy_key(self.account, arn).and_then(|key| self.record::<ManagedPolicy>(key));
-                match record.as_ref().and_then(ManagedPolicy::default_document) {
-                    Some(document) => self.compile(arn, document),
-                    // A policy can't be deleted while it is attached: its record is on its way, or damaged.
-                    None => unreadable(),
-                }
-            }
+            None => match records::policy_key(self.account, arn).and_then(|key| Some((self.entry(&key)?, key))) {
+                // Read only if nobody has read this revision of it.
+                Some((entry, key)) => self.compiled.shared((key, String::new()), entry.mod_revision, || {
+                    let record = read::<ManagedPolicy>(&entry.value);
+                    let document = record.as_ref().and_then(ManagedPolicy::default_document);
+                    document.map_or_else(unreadable, |document| Self::compile(arn, document))
+                }),
+                // A policy can't be deleted while it is attached: its record is on its way, or damaged.
+                None => unreadable(),
+            },
         };
         (arn.to_owned(), policy)
     }
 
-    fn policies(&mut self, policies: &Policies, into: &mut Vec<(String, Arc<Policy>)>) {
+    fn policies(&mut self, policies: &Policies, of: &Holder, into: &mut Vec<(String, Arc<Policy>)>) {
         for (name, document) in &policies.inline {
-            into.push((name.clone(), self.compile(name, document)));
+            let source = (of.key.clone(), name.clone());
+            let policy = self.compiled.shared(source, of.revision, || Self::compile(name, document));
+            into.push((name.clone(), policy));
         }
         for arn in &policies.attached {
             let managed = self.managed(arn);
@@ -167,7 +203,7 @@ impl Guard {
             region: region.into(),
             stale_ms_max,
             tags_of: OnceLock::new(),
-            compiled: RwLock::default(),
+            compiled: Kept::new(),
             allowed: Counter::default(),
             denied: Counter::default(),
         })
@@ -197,18 +233,14 @@ impl Guard {
     fn compiled(&self, principal: &Principal) -> Arc<Compiled> {
         // Sessions of one identity differ in their policies; their access keys are their own.
         let name = if principal.session.is_some() { &principal.access_key_id } else { &principal.arn };
-        if let Some(known) = self.compiled.read().get(name)
+        if let Some(known) = self.compiled.get(name)
             && known.is_of(principal)
-            && self.is_current(known)
+            && self.is_current(&known)
         {
-            return known.clone();
+            return known;
         }
         let made = Arc::new(self.compile(principal));
-        let mut all = self.compiled.write();
-        if all.len() >= COMPILED_MAX {
-            all.clear();
-        }
-        all.insert(name.clone(), made.clone());
+        self.compiled.put(name, made.clone(), made.bytes());
         made
     }
 
@@ -217,7 +249,7 @@ impl Guard {
         let session = principal.session.as_deref();
         // Read before the records: what changes meanwhile is looked at again.
         let seen = self.mirror.revision();
-        let mut reader = Reader { mirror: &self.mirror, account, made_of: Vec::new() };
+        let mut reader = Reader { mirror: &self.mirror, compiled: &self.compiled, account, made_of: Vec::new() };
         let kind = match &principal.identity {
             Identity::Root => CallerKind::Root,
             Identity::User(_) => CallerKind::User,
@@ -237,6 +269,7 @@ impl Guard {
             session: None,
             identity: Vec::new(),
             boundary: None,
+            own_bytes: 0,
             asked: Asked::default(),
             asks: false,
             asks_for_tags: false,
@@ -255,22 +288,24 @@ impl Guard {
                     (Identity::User(name), _) | (_, Some(Identity::User(name))) => name.as_str(),
                     _ => "",
                 };
-                let user = reader.record::<User>(records::key(account, Kind::User, name));
+                let user = reader.holder::<User>(records::key(account, Kind::User, name));
                 // A user who was deleted and made again is another one: sessions have her id.
                 let id = issuer_of(session).map(|(_, id)| id).or(session.map(|s| &s.user_id));
-                let same = |user: &User| id.is_none_or(|id| *id == user.id);
+                let same = |(user, _): &(User, Holder)| id.is_none_or(|id| *id == user.id);
                 let user = user.filter(same).or_else(|| {
-                    let name = reader.record::<String>(records::renamed_key(account, id?))?;
-                    reader.record::<User>(records::key(account, Kind::User, &name)).filter(same)
+                    let name = reader.record::<String>(&records::renamed_key(account, id?))?;
+                    reader.holder::<User>(records::key(account, Kind::User, &name)).filter(same)
                 });
-                if let Some(user) = user {
+                if let Some((user, holder)) = user {
                     if matches!(principal.identity, Identity::User(_)) {
                         compiled.caller.arn = records::arn(account, Kind::User, &user.path, &user.name);
                     }
-                    reader.policies(&user.policies, &mut compiled.identity);
+                    reader.policies(&user.policies, &holder, &mut compiled.identity);
                     for group in &user.groups {
-                        match reader.record::<Group>(records::key(account, Kind::Group, group)) {
-                            Some(group) => reader.policies(&group.policies, &mut compiled.identity),
+                        match reader.holder::<Group>(records::key(account, Kind::Group, group)) {
+                            Some((group, holder)) => {
+                                reader.policies(&group.policies, &holder, &mut compiled.identity);
+                            }
                             // A group can't be deleted while it has members: its record is on its way, or damaged.
                             None => compiled.identity.push((group.clone(), unreadable())),
                         }
@@ -281,11 +316,12 @@ impl Guard {
                 }
             }
             Identity::Role(name) => {
-                let role = reader.record::<Role>(records::key(account, Kind::Role, name));
+                let role = reader.holder::<Role>(records::key(account, Kind::Role, name));
                 // A role that was deleted and made again is another one: its sessions have its id.
-                let same = |role: &Role| session.is_some_and(|s| s.user_id.split(':').next() == Some(&role.id));
-                if let Some(role) = role.filter(same) {
-                    reader.policies(&role.policies, &mut compiled.identity);
+                let same =
+                    |(role, _): &(Role, Holder)| session.is_some_and(|s| s.user_id.split(':').next() == Some(&role.id));
+                if let Some((role, holder)) = role.filter(same) {
+                    reader.policies(&role.policies, &holder, &mut compiled.identity);
                     compiled.boundary = role.boundary.as_ref().map(|arn| reader.managed(arn));
                     compiled.who = Who { id: role.id, tags: role.tags };
                     compiled.gone = false;
@@ -296,7 +332,9 @@ impl Guard {
         if let Some(session) = session.filter(|s| federated || !s.policies.is_empty() || !s.policy_arns.is_empty()) {
             let mut all = Vec::new();
             for document in &session.policies {
-                all.push(("session policy".to_owned(), reader.compile("session policy", document)));
+                let policy = Reader::compile("session policy", document);
+                compiled.own_bytes += policy.bytes();
+                all.push(("session policy".to_owned(), policy));
             }
             for arn in &session.policy_arns {
                 all.push(reader.managed(arn));

@@ -10,6 +10,7 @@
 //! Start reading at [`Guard`], then [`records`].
 
 mod guard;
+mod kept;
 mod managed;
 pub mod providers;
 pub mod records;

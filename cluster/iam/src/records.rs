@@ -1,5 +1,6 @@
 //! What `meta` keeps of IAM, by account. Names are unique in any case, so keys hold them in lower case.
 
+use crate::providers::{OidcProvider, SamlProvider};
 use breakwater_meta::records;
 use breakwater_types::AccountId;
 use serde::{Deserialize, Serialize};
@@ -189,7 +190,7 @@ impl ManagedPolicy {
     }
 }
 
-/// The tags of the user, role, policy, device or instance profile that has this ARN; none where IAM has no such thing.
+/// The tags of whatever of IAM's has this ARN and may have tags: all but groups. None where IAM has no such thing.
 pub fn tags_of(arn: &str, get: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<BTreeMap<String, String>> {
     let (account, resource) = arn.strip_prefix("arn:aws:iam::")?.split_once(':')?;
     let account = AccountId::new(account).ok()?;
@@ -205,6 +206,9 @@ pub fn tags_of(arn: &str, get: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<BTre
         "server-certificate" => {
             Some(read::<ServerCertificate>(&get(&server_certificate_key(&account, name))?).ok()?.tags)
         }
+        // A URL, whose slashes are no path.
+        "oidc-provider" => Some(read::<OidcProvider>(&get(&key(&account, Kind::OidcProvider, path))?).ok()?.tags),
+        "saml-provider" => Some(read::<SamlProvider>(&value(Kind::SamlProvider)?).ok()?.tags),
         _ => None,
     }
 }
@@ -226,4 +230,108 @@ pub fn read<T: serde::de::DeserializeOwned>(value: &[u8]) -> Result<T, String> {
 
 pub fn write<T: Serialize>(record: &T) -> Result<Vec<u8>, String> {
     records::to_stored(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Deny on a resource's tags did not hold for identity providers, whose tags nobody found.
+    #[test]
+    fn every_kind_that_has_tags_answers() {
+        let account = AccountId::new("111122223333").unwrap();
+        let tags = BTreeMap::from([("team".to_owned(), "blue".to_owned())]);
+        let (name, path, id) = ("x".to_owned(), "/p/".to_owned(), "ID".to_owned());
+        let (created_unix_s, policies) = (0, Policies::default());
+        let record = |kind| {
+            let (tags, name, path, id, policies) =
+                (tags.clone(), name.clone(), path.clone(), id.clone(), policies.clone());
+            let tagged = match kind {
+                Kind::Group => return None,
+                Kind::User => write(&User {
+                    name,
+                    id,
+                    path,
+                    created_unix_s,
+                    groups: BTreeSet::new(),
+                    policies,
+                    boundary: None,
+                    tags,
+                    access_keys: Vec::new(),
+                }),
+                Kind::Role => write(&Role {
+                    name,
+                    id,
+                    path,
+                    created_unix_s,
+                    trust: String::new(),
+                    description: None,
+                    max_session_s: 3_600,
+                    policies,
+                    boundary: None,
+                    tags,
+                }),
+                Kind::Policy => write(&ManagedPolicy {
+                    name,
+                    id,
+                    path,
+                    description: String::new(),
+                    created_unix_s,
+                    updated_unix_s: 0,
+                    versions: Vec::new(),
+                    default: 1,
+                    next: 2,
+                    attachments: 0,
+                    tags,
+                }),
+                Kind::Mfa => write(&MfaDevice { name, path, created_unix_s, user: None, enabled_unix_s: None, tags }),
+                Kind::InstanceProfile => write(&InstanceProfile { name, id, path, created_unix_s, role: None, tags }),
+                Kind::OidcProvider => write(&OidcProvider {
+                    url: "id.example.com/a/b".to_owned(),
+                    created_unix_s,
+                    client_ids: Vec::new(),
+                    thumbprints: Vec::new(),
+                    tags,
+                }),
+                Kind::SamlProvider => write(&SamlProvider { name, id, created_unix_s, valid_until_unix_s: 0, tags }),
+            };
+            Some(tagged.unwrap())
+        };
+        let kinds = [
+            Kind::User,
+            Kind::Group,
+            Kind::Policy,
+            Kind::Role,
+            Kind::Mfa,
+            Kind::InstanceProfile,
+            Kind::OidcProvider,
+            Kind::SamlProvider,
+        ];
+        for kind in kinds {
+            let (path, name) = match kind {
+                Kind::OidcProvider => ("/", "id.example.com/a/b"),
+                Kind::SamlProvider => ("/", "x"),
+                _ => ("/p/", "x"),
+            };
+            let stored = record(kind);
+            let get = |asked: &[u8]| stored.clone().filter(|_| asked == key(&account, kind, name));
+            assert_eq!(
+                tags_of(&arn(&account, kind, path, name), get),
+                stored.is_some().then(|| tags.clone()),
+                "{kind:?}"
+            );
+        }
+        let certificate = ServerCertificate {
+            name: "x".to_owned(),
+            id: "ID".to_owned(),
+            path: "/p/".to_owned(),
+            has_chain: false,
+            uploaded_unix_s: 0,
+            expires_unix_s: 0,
+            tags: tags.clone(),
+        };
+        let stored = write(&certificate).unwrap();
+        let get = |asked: &[u8]| Some(stored.clone()).filter(|_| asked == server_certificate_key(&account, "x"));
+        assert_eq!(tags_of("arn:aws:iam::111122223333:server-certificate/p/x", get), Some(tags));
+    }
 }

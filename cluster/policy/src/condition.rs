@@ -2,7 +2,7 @@
 
 use crate::context::{Context, Value};
 use crate::json::Json;
-use crate::pattern::{ArnPattern, Pattern, Reading};
+use crate::pattern::{ALLOCATION, ArnPattern, Pattern, Reading};
 use base64::Engine as _;
 use std::net::IpAddr;
 use time::OffsetDateTime;
@@ -201,6 +201,17 @@ impl Condition {
 
     pub(crate) fn key(&self) -> &str {
         &self.key
+    }
+
+    /// About the memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let operands = self.operands.iter().map(|operand| match operand {
+            Operand::Text(pattern) => pattern.bytes(),
+            Operand::Arn(pattern) => pattern.bytes(),
+            Operand::Bytes(bytes) => bytes.len() + ALLOCATION,
+            Operand::Number(_) | Operand::Date(_) | Operand::Bool(_) | Operand::Net(..) => 0,
+        });
+        size_of::<Condition>() + self.key.len() + size_of_val(self.operands.as_slice()) + operands.sum::<usize>()
     }
 
     pub(crate) fn variables(&self, defaulted: bool) -> impl Iterator<Item = &str> {

@@ -40,6 +40,11 @@ impl Asked {
         all.dedup();
         Asked((all.len() <= ASKED_MAX).then(|| all.into_iter().map(str::to_owned).collect()))
     }
+
+    /// About the memory that it takes.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().flat_map(|keys| keys.iter()).map(|key| key.len() + size_of::<String>()).sum()
+    }
 }
 
 /// Condition keys and their values; names in any case are the same key.

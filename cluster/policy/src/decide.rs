@@ -120,7 +120,7 @@ impl Statement {
         }
         let reach = match &self.principals {
             None => Reach::Exact,
-            Some(principals) => principals.reach(caller, self.effect)?,
+            Some(principals) => principals.reach(caller)?,
         };
         self.conditions.iter().all(|condition| condition.holds(context)).then_some(reach)
     }

@@ -190,6 +190,13 @@ impl Policy {
                     return Err(Malformed("Missing required field Principal".to_owned()));
                 }
                 (Use::Trust, _, Some(_)) => return Err(Malformed("Has prohibited field Resource".to_owned())),
+                // As AWS: it would trust everybody but a few, of any account.
+                (Use::Trust, Some((true, _)), _) => {
+                    return Err(Malformed("Has prohibited field NotPrincipal".to_owned()));
+                }
+                (Use::Resource, Some((true, _)), _) if statement.effect.eq_ignore_ascii_case("allow") => {
+                    return Err(Malformed("Allow with NotPrincipal is not allowed.".to_owned()));
+                }
                 _ => {}
             }
         }
@@ -209,6 +216,20 @@ impl Policy {
     /// Whether a decision by it may depend on the context: it has conditions or variables.
     pub fn asks(&self) -> bool {
         self.keys().next().is_some()
+    }
+
+    /// About the memory that it takes, which is much more than its text does.
+    pub fn bytes(&self) -> usize {
+        let statements = self.statements.iter().map(|statement| {
+            let actions = statement.actions.any.iter().map(Pattern::bytes).sum::<usize>();
+            let resources = statement.resources.iter().flat_map(|clause| &clause.any);
+            let conditions = statement.conditions.iter().map(Condition::bytes).sum::<usize>();
+            let principals = statement.principals.as_ref().map_or(0, Principals::bytes);
+            let sid = statement.sid.as_ref().map_or(0, String::len);
+            let resources = resources.map(ArnPattern::bytes).sum::<usize>();
+            size_of::<Statement>() + sid + actions + resources + principals + conditions
+        });
+        size_of::<Policy>() + self.id.as_ref().map_or(0, String::len) + statements.sum::<usize>()
     }
 
     /// The condition keys that a decision by it may depend on: of conditions, and of variables anywhere.

@@ -20,5 +20,5 @@ mod validate;
 pub use context::{Asked, Context, Value};
 pub use decide::{Decision, Layer, Named, Outcome, Place, Question, Sources, Why, decide, matching};
 pub use document::{Effect, Malformed, Policy, Statement, Use};
-pub use explain::{deciding, line_and_column, missing_keys, positions};
+pub use explain::{context_keys, deciding, lines_and_columns, missing_keys};
 pub use principal::{Caller, CallerKind};

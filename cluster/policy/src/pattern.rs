@@ -3,6 +3,9 @@
 use crate::context::Context;
 use std::borrow::Cow;
 
+/// What an allocation costs beside its bytes, about.
+pub(crate) const ALLOCATION: usize = 16;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     Byte(u8),
@@ -64,7 +67,14 @@ fn variable(inside: &str) -> Result<Part, BadVariable> {
 }
 
 impl Pattern {
-    fn new(parts: Vec<Part>, folded: bool) -> Pattern {
+    fn new(mut parts: Vec<Part>, folded: bool) -> Pattern {
+        // They are made once, and kept for long.
+        parts.shrink_to_fit();
+        for part in &mut parts {
+            if let Part::Signs(signs) = part {
+                signs.shrink_to_fit();
+            }
+        }
         let first = match parts.first() {
             Some(Part::Signs(signs)) => signs.as_slice(),
             Some(Part::Variable { .. }) | None => &[],
@@ -153,6 +163,19 @@ impl Pattern {
             // `*` alone.
             _ => self.matches(service, &Context::default()),
         }
+    }
+
+    /// About the memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Signs(signs) => ALLOCATION + size_of_val(signs.as_slice()),
+            Part::Variable { key, default } => ALLOCATION + key.len() + default.as_ref().map_or(0, String::len),
+        });
+        size_of::<Pattern>()
+            + size_of_val(self.parts.as_slice())
+            + self.prefix.len()
+            + ALLOCATION
+            + parts.sum::<usize>()
     }
 
     pub(crate) fn anything() -> Pattern {
@@ -290,6 +313,15 @@ impl ArnPattern {
             ArnPattern::Segments(segments) => segments,
         };
         segments.iter().flat_map(move |segment| segment.variables(defaulted))
+    }
+
+    /// About the memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let segments = match self {
+            ArnPattern::Everything => &[][..],
+            ArnPattern::Segments(segments) => segments,
+        };
+        size_of::<ArnPattern>() + segments.iter().map(Pattern::bytes).sum::<usize>()
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {

@@ -1,6 +1,5 @@
 //! Who asks, and the principals that a resource's policy names.
 
-use crate::document::Effect;
 use crate::json::Json;
 
 /// What kind of identity it is: resource policies and boundaries treat them differently.
@@ -140,16 +139,22 @@ impl Principals {
         }
     }
 
-    pub(crate) fn reach(&self, caller: &Caller, effect: Effect) -> Option<Reach> {
+    /// About the memory that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = self.names.iter().map(|name| match name {
+            Name::Account(text) | Name::Arn(text) | Name::Service(text) | Name::Federated(text) => text.len(),
+            Name::Everybody | Name::Other => 0,
+        });
+        size_of_val(self.names.as_slice()) + texts.sum::<usize>()
+    }
+
+    pub(crate) fn reach(&self, caller: &Caller) -> Option<Reach> {
         let nearest = self.names.iter().filter_map(|name| name.reach(caller)).max();
         if !self.not {
             return nearest;
         }
-        // Who is excepted from a denial has to be named; an account that is named excepts its root alone.
-        let excepted = match effect {
-            Effect::Deny => nearest.is_some_and(|reach| reach > Reach::Account),
-            Effect::Allow => nearest.is_some(),
-        };
+        // Only denials except somebody. Who is excepted has to be named; an account that is named excepts its root alone.
+        let excepted = nearest.is_some_and(|reach| reach > Reach::Account);
         (!excepted).then_some(Reach::Broad)
     }
 }

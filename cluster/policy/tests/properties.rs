@@ -212,4 +212,17 @@ fn refusals_are_in_awss_words() {
     ] {
         assert_eq!(words(&document, Use::Trust), said, "{document}");
     }
+    let but = |effect: &str, resource: Option<&str>| {
+        let mut statement =
+            json!({"Effect": effect, "NotPrincipal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"});
+        if let Some(resource) = resource {
+            statement["Resource"] = json!(resource);
+        }
+        one(statement)
+    };
+    for effect in ["Allow", "Deny"] {
+        assert_eq!(words(&but(effect, None), Use::Trust), "Has prohibited field NotPrincipal");
+    }
+    assert_eq!(words(&but("Allow", Some("*")), Use::Resource), "Allow with NotPrincipal is not allowed.");
+    assert!(Policy::parse(&but("Deny", Some("*")), Use::Resource).is_ok());
 }

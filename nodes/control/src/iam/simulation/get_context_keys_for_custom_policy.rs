@@ -2,6 +2,7 @@
 
 use super::input::Input;
 use crate::iam::prelude::*;
+use breakwater_policy::context_keys;
 
 pub struct GetContextKeysForCustomPolicy;
 
@@ -12,16 +13,15 @@ pub struct Request {
     policy_input_list: Option<Vec<String>>,
 }
 
-/// Each once, in order.
-pub fn keys(inputs: &[Input]) -> Value {
-    let statements = inputs.iter().flat_map(|input| &input.policy.statements);
-    let mut all: Vec<&str> = Vec::new();
-    for key in statements.flat_map(|statement| statement.context_keys()) {
-        if !all.iter().any(|known| known.eq_ignore_ascii_case(key)) {
-            all.push(key);
-        }
-    }
-    json!({ "ContextKeyNames": all })
+/// Each once, in order. Documents may be long: they are read off the runtime's threads.
+pub async fn keys(known: Vec<Input>, given: Vec<String>) -> Result<Value, AwsError> {
+    let read = move || {
+        let mut inputs = known;
+        inputs.extend(Input::list("PolicyInputList", &given)?);
+        let keys = context_keys(inputs.iter().flat_map(|input| &input.policy.statements));
+        Ok(json!({ "ContextKeyNames": keys }))
+    };
+    tokio::task::spawn_blocking(read).await.map_err(AwsError::internal)?
 }
 
 impl Operation for GetContextKeysForCustomPolicy {
@@ -39,10 +39,10 @@ impl Operation for GetContextKeysForCustomPolicy {
     }
 
     async fn handle(_ctx: &Arc<Context>, _call: &Call, request: Request) -> Result<Value, AwsError> {
-        let Some(documents) = &request.policy_input_list else {
+        let Some(documents) = request.policy_input_list else {
             check::required(None, "policyInputList")?;
             return Ok(json!({}));
         };
-        Ok(keys(&Input::list("PolicyInputList", documents)?))
+        keys(Vec::new(), documents).await
     }
 }

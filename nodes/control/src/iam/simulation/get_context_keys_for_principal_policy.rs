@@ -1,7 +1,7 @@
 //! GetContextKeysForPrincipalPolicy: the condition keys that the policies of a user, group or role look at.
 
 use super::get_context_keys_for_custom_policy::keys;
-use super::input::{Input, Source};
+use super::input::Source;
 use crate::iam::prelude::*;
 
 pub struct GetContextKeysForPrincipalPolicy;
@@ -30,8 +30,7 @@ impl Operation for GetContextKeysForPrincipalPolicy {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let arn = check::required(request.policy_source_arn.as_deref(), "policySourceArn")?;
-        let mut inputs = Source::find(ctx, call, arn).await?.identity;
-        inputs.extend(Input::list("PolicyInputList", request.policy_input_list.as_deref().unwrap_or_default())?);
-        Ok(keys(&inputs))
+        let inputs = Source::find(ctx, call, arn).await?.identity;
+        keys(inputs, request.policy_input_list.unwrap_or_default()).await
     }
 }

@@ -1,8 +1,9 @@
 //! The policies of a simulation, with what answers call them.
 
 use crate::iam::prelude::*;
-use breakwater_policy::{Policy, Use};
+use breakwater_policy::{Policy, Use, lines_and_columns};
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// Characters of a document that a request brings.
 const DOCUMENT_CHARACTERS_MAX: usize = 131_072;
@@ -29,12 +30,19 @@ pub struct Input {
     pub kind: &'static str,
     pub document: Cow<'static, str>,
     pub policy: Arc<Policy>,
+    places: OnceLock<Vec<[(usize, usize); 2]>>,
 }
 
 impl Input {
+    /// Where each statement starts and ends, as lines and columns: measured once for all results.
+    pub fn places(&self) -> &[[(usize, usize); 2]] {
+        self.places.get_or_init(|| lines_and_columns(&self.document))
+    }
+
     fn read(origin: Origin, id: String, kind: &'static str, document: &str, used: Use) -> Result<Input, AwsError> {
         let policy = Policy::parse(document, used).map_err(|e| errors::invalid_input(e.0))?;
-        Ok(Input { origin, id, kind, document: Cow::Owned(document.to_owned()), policy: Arc::new(policy) })
+        let document = Cow::Owned(document.to_owned());
+        Ok(Input { origin, id, kind, document, policy: Arc::new(policy), places: OnceLock::new() })
     }
 
     /// Documents of a request's list, numbered from 1.
@@ -61,7 +69,8 @@ impl Input {
         let origin = Origin::Managed { arn: arn.to_owned() };
         if let Some(managed) = aws_managed(arn) {
             let document = Cow::Borrowed(managed.document.as_str());
-            return Ok(Input { origin, id, kind: "aws-managed", document, policy: managed.policy.clone() });
+            let (policy, places) = (managed.policy.clone(), OnceLock::new());
+            return Ok(Input { origin, id, kind: "aws-managed", document, policy, places });
         }
         let policy = ctx.policy(call, arn).await?;
         let document = policy.record.default_document().ok_or_else(|| errors::no_such_policy(arn))?;

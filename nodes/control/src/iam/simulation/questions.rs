@@ -4,8 +4,7 @@ use super::input::Input;
 use crate::iam::prelude::*;
 use breakwater_aws::query::ENTRIES;
 use breakwater_policy::{
-    Caller, Effect, Layer, Named, Outcome, Place, Question, Sources, Why, decide, deciding, line_and_column, matching,
-    missing_keys, positions,
+    Caller, Effect, Layer, Named, Outcome, Place, Question, Sources, Why, decide, deciding, matching, missing_keys,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -42,10 +41,10 @@ fn decision_word(effects: &[Effect]) -> &'static str {
 impl Simulation {
     /// Results from the `start`th on, at most `max`, off the runtime's threads: what is asked may be much.
     pub async fn page(self, start: usize, max: usize) -> Result<Value, AwsError> {
-        tokio::task::spawn_blocking(move || self.results(start, max)).await.map_err(AwsError::internal)
+        tokio::task::spawn_blocking(move || self.results(start, max)).await.map_err(AwsError::internal)?
     }
 
-    fn results(&self, start: usize, max: usize) -> Value {
+    fn results(&self, start: usize, max: usize) -> Result<Value, AwsError> {
         let end = self.deadline.min(Instant::now() + PATIENCE);
         let numbers: Vec<String> = (0..self.identity.len().max(1)).map(|n| n.to_string()).collect();
         let identity = numbered(&self.identity, &numbers);
@@ -59,17 +58,25 @@ impl Simulation {
         let all = self.actions.len().saturating_mul(self.resources.len());
         let mut results = Vec::new();
         let mut at = start;
-        while at < all && results.len() < max && (results.is_empty() || Instant::now() < end) {
+        while at < all && results.len() < max {
             let (action, resource) =
                 (&self.actions[at / self.resources.len()], &self.resources[at % self.resources.len()]);
-            results.push(self.result(action, resource, &sources));
+            // A page has one result at least, or nobody would get further.
+            let until = if results.is_empty() { self.deadline } else { end };
+            match self.result(action, resource, &sources, until) {
+                Some(result) => results.push(result),
+                None if results.is_empty() => {
+                    return Err(errors::unavailable("a simulation took longer than its request may"));
+                }
+                None => break,
+            }
             at += 1;
         }
         let mut answer = json!({"EvaluationResults": results, "IsTruncated": at < all});
         if at < all {
             answer["Marker"] = at.to_string().into();
         }
-        answer
+        Ok(answer)
     }
 
     fn account<'a>(&'a self, resource: &'a str) -> &'a str {
@@ -79,11 +86,16 @@ impl Simulation {
         }
     }
 
-    fn result(&self, action: &str, resource: &str, sources: &Sources<'_>) -> Value {
+    /// Nothing where it isn't there in time: its parts are as long as the policies.
+    fn result(&self, action: &str, resource: &str, sources: &Sources<'_>, until: Instant) -> Option<Value> {
+        let in_time = || (Instant::now() < until).then_some(());
+        in_time()?;
         let account = self.account(resource);
         let question = Question { caller: &self.caller, action, resource, account, context: &self.context };
         let decision = decide(&question, sources);
+        in_time()?;
         let matched = matching(&question, sources);
+        in_time()?;
         let word = match decision.outcome {
             Outcome::Allowed => "allowed",
             Outcome::Denied(Why::Explicit(_)) => "explicitDeny",
@@ -98,6 +110,7 @@ impl Simulation {
             }
             Outcome::Denied(Why::Explicit(_)) => deciding(&matched).into_iter().map(|p| self.statement(p)).collect(),
         };
+        in_time()?;
         let missing = missing_keys(&question, sources);
         let of = |layer| -> Vec<Effect> { matched.iter().filter(|(p, _)| p.layer == layer).map(|(_, e)| *e).collect() };
         let mut more = serde_json::Map::new();
@@ -136,7 +149,7 @@ impl Simulation {
             result["ResourceSpecificResults"] = json!([specific]);
         }
         extend(&mut result, &more);
-        result
+        Some(result)
     }
 
     fn statement(&self, place: Place<'_>) -> Value {
@@ -148,9 +161,8 @@ impl Simulation {
         };
         let Some(input) = input else { return Value::Null };
         let mut shape = json!({"SourcePolicyId": input.id, "SourcePolicyType": input.kind});
-        if let Some(range) = positions(&input.document).get(place.statement) {
-            for (name, at) in [("StartPosition", range.start), ("EndPosition", range.end)] {
-                let (line, column) = line_and_column(&input.document, at);
+        if let Some([start, end]) = input.places().get(place.statement) {
+            for (name, (line, column)) in [("StartPosition", start), ("EndPosition", end)] {
                 shape[name] = json!({"Line": line, "Column": column});
             }
         }
