@@ -17,8 +17,7 @@ fn seconds(unix_ms: i64) -> Value {
 }
 
 fn shape(trail: &Trail, delivery: &Delivery) -> Value {
-    let started = trail.logging.last().map(|spell| spell.from_ms);
-    let stopped = trail.logging.iter().rev().find_map(|spell| spell.to_ms);
+    let (started, stopped) = (trail.started_unix_ms, trail.stopped_unix_ms);
     let text = |unix_ms: Option<i64>| unix_ms.map_or(String::new(), |ms| rfc3339(ms.div_euclid(1_000)));
     let mut shape = json!({
         "IsLogging": trail.is_logging(),
@@ -67,8 +66,6 @@ impl Operation for GetTrailStatus {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = ctx.name(call, request.name.as_deref())?;
         let trail = ctx.trail(call, &name).await?.record;
-        let key = trails::delivery_key(&call.principal.account, &name);
-        let delivery = ctx.store().find::<Delivery>(call, key).await?;
-        Ok(shape(&trail, &delivery.map(|found| found.record).unwrap_or_default()))
+        Ok(shape(&trail, &ctx.delivery(call, &trail).await?))
     }
 }
