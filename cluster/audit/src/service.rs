@@ -21,6 +21,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -46,13 +47,22 @@ pub struct AuditService {
     proposals: Semaphore,
     formats: Arc<Formats>,
     clock: SharedClock,
+    /// No trail waits for an event up to this number.
+    delivered: AtomicU64,
 }
 
 impl AuditService {
     /// Answers nodes that send events; [`AuditService::start_group`] lets it keep them.
     pub fn start(transport: &Transport, formats: Arc<Formats>, clock: SharedClock) -> Arc<Self> {
         let proposals = Semaphore::new(PROPOSALS_MAX);
-        let service = Arc::new(AuditService { group: OnceLock::new(), proposals, formats, clock });
+        let service = Arc::new(AuditService {
+            group: OnceLock::new(),
+            proposals,
+            formats,
+            clock,
+            // Nothing is known of trails yet.
+            delivered: AtomicU64::new(0),
+        });
         transport.register(Kind::Audit, &[NodeKind::Control, NodeKind::Dynamo], service.clone());
         service
     }
@@ -100,6 +110,19 @@ impl AuditService {
     /// The arrival number after which everything comes that happened at this time or later.
     pub fn before(&self, unix_ms: i64) -> u64 {
         self.group.get().map_or(0, |(_, segments)| segments.read().first_since(unix_ms).saturating_sub(1))
+    }
+
+    /// The number of the first event that is kept, and of the first one of the newest segment.
+    pub fn kept(&self) -> (u64, u64) {
+        self.group.get().map_or((1, 1), |(_, segments)| {
+            let segments = segments.read();
+            (segments.first(), segments.newest())
+        })
+    }
+
+    /// Whoever delivers says up to which number no trail waits for events; 0 where it isn't known.
+    pub fn set_delivered(&self, up_to: u64) {
+        self.delivered.store(up_to, Ordering::Relaxed);
     }
 
     /// Kept by a quorum when it says so. May be asked again for the same events.
@@ -184,7 +207,7 @@ impl AuditService {
             tokio::time::sleep(TIDY_EVERY).await;
             let Some((group, segments)) = self.group.get().cloned() else { continue };
             let oldest_ms = self.clock.unix_ms() - RETENTION_MS;
-            let stays = segments.read().first_to_stay(oldest_ms, bytes_max);
+            let stays = segments.read().first_to_stay(oldest_ms, bytes_max, self.delivered.load(Ordering::Relaxed));
             if let Some(before) = stays.filter(|_| group.is_leader()) {
                 match to_format_4(&Command::Forget { before }) {
                     Ok(command) => match self.tell(command).await {

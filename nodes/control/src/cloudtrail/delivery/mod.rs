@@ -70,6 +70,7 @@ impl Delivery {
             };
             if !led {
                 (last, self.led_since) = (None, None);
+                self.audit.set_delivered(0);
                 continue;
             }
             self.led_since.get_or_insert_with(Instant::now);

@@ -3,6 +3,7 @@
 use super::state::State;
 use super::{Delivery, files};
 use breakwater_audit::trails::{self, Delivery as Progress, Trail};
+use breakwater_audit::{Arrivals, AuditService};
 use breakwater_aws::Event;
 use breakwater_blobs::{Also, BlobError};
 use breakwater_meta::Op;
@@ -35,6 +36,8 @@ impl Delivery {
     pub(super) async fn round(&mut self, with_files: bool) -> Result<(), String> {
         let all = self.all().await?;
         self.seen.retain(|id, _| all.iter().any(|state| state.trail.id == *id));
+        let waits_after = all.iter().filter_map(|state| self.waits_after(state)).min();
+        self.audit.set_delivered(waits_after.unwrap_or(u64::MAX));
         for state in all {
             let (account, name) = (state.trail.account.clone(), state.trail.name.clone());
             // One that can't be delivered doesn't hold up the others.
@@ -64,6 +67,13 @@ impl Delivery {
         Ok(())
     }
 
+    /// After which arrival number nothing may be forgotten, as far as is written down; none where all is delivered.
+    fn waits_after(&self, state: &State) -> Option<u64> {
+        let first = state.trail.unsettled(state.progress.settled).next()?;
+        let begins = (first.number > state.progress.followed).then(|| self.audit.before(first.from_ms));
+        Some(state.progress.cursor.max(begins.unwrap_or(0)))
+    }
+
     /// The arrival number to go on after; none where all is delivered.
     async fn after(&self, state: &mut State) -> Result<Option<u64>, String> {
         let Some(first) = state.trail.unsettled(state.progress.settled).next().copied() else { return Ok(None) };
@@ -75,7 +85,15 @@ impl Delivery {
             return Ok(self.note(state, progress, vec![]).await?.then_some(cursor));
         }
         let seen = self.seen.get(&state.trail.id).copied().unwrap_or(0);
-        Ok(Some(state.progress.cursor.max(seen)))
+        let after = state.progress.cursor.max(seen);
+        let (kept, _) = self.audit.kept();
+        if after + 1 < kept {
+            let count = kept - after - 1;
+            tracing::error!(name = state.trail.name, count, "events were forgotten before they could be delivered");
+            let progress = Progress { cursor: kept - 1, lost: true, ..state.progress.clone() };
+            return Ok(self.note(state, progress, vec![]).await?.then_some(kept - 1));
+        }
+        Ok(Some(after))
     }
 
     /// The last spell of which nothing comes any more, if it is looked through now. After a time when nobody delivered,
@@ -95,14 +113,17 @@ impl Delivery {
         let settles = self.settles(state);
         let (audit, wanted_by) = (self.audit.clone(), state.trail.clone());
         let collected = tokio::task::spawn_blocking(move || collect(&audit, &wanted_by, after));
-        let (events, up_to, more) = collected.await.map_err(|e| e.to_string())??;
-        let mut progress = Progress { cursor: up_to, ..state.progress.clone() };
+        let Arrivals { events, up_to, more, lost } = collected.await.map_err(|e| e.to_string())??;
+        let mut progress = Progress { cursor: up_to, lost: state.progress.lost || lost, ..state.progress.clone() };
         if !more && settles > progress.settled {
             progress.settled = settles;
             progress.followed = state.trail.spells.last().map_or(0, |spell| spell.number);
         }
         if events.is_empty() {
-            if up_to >= state.progress.cursor + CURSOR_STEP || progress.settled > state.progress.settled {
+            // A cursor that is written down doesn't hold back what is to be forgotten by more than a segment.
+            let (_, newest) = self.audit.kept();
+            let far = up_to >= state.progress.cursor + CURSOR_STEP || state.progress.cursor + 1 < newest.min(up_to);
+            if far || progress.settled > state.progress.settled || progress.lost != state.progress.lost {
                 self.note(state, progress, vec![]).await?;
             } else if up_to > after && self.is_unchanged(state).await? {
                 // Of a trail that has changed meanwhile it isn't known what it wanted.
@@ -114,6 +135,7 @@ impl Delivery {
         let unique: String = rand::rng().sample_iter(Alphanumeric).take(16).map(char::from).collect();
         let count = events.len();
         let made = tokio::task::spawn_blocking(move || {
+            let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
             files::log_file(&log_of, &region, &events, now_ms.div_euclid(1_000), &unique)
         });
         let (file, named) = made.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
@@ -150,26 +172,25 @@ pub(super) fn described<const N: usize>(more: [(&str, &str); N]) -> BTreeMap<Str
 }
 
 /// The next events that the trail wants, about as many as a file holds. Blocks.
-fn collect(
-    audit: &breakwater_audit::AuditService,
-    trail: &Trail,
-    mut after: u64,
-) -> Result<(Vec<Event>, u64, bool), String> {
-    let (mut events, mut bytes) = (Vec::new(), 0);
+fn collect(audit: &AuditService, trail: &Trail, after: u64) -> Result<Arrivals, String> {
+    let mut wanted = Arrivals { up_to: after, ..Arrivals::default() };
+    let mut bytes = 0;
     loop {
+        let after = wanted.up_to;
         let page = audit.arrivals(&trail.account, after, FILE_BYTES - bytes).map_err(|e| e.to_string())?;
         if page.lost {
             tracing::error!(name = trail.name, after, "events were no longer kept when they were to be delivered");
         }
-        after = page.up_to;
+        wanted.lost |= page.lost;
+        (wanted.up_to, wanted.more) = (page.up_to, page.more);
         for (category, event) in page.events {
             if files::wants(trail, category, &event) {
                 bytes += event.record.len();
-                events.push(event);
+                wanted.events.push((category, event));
             }
         }
         if !page.more || bytes >= FILE_BYTES {
-            return Ok((events, after, page.more));
+            return Ok(wanted);
         }
     }
 }

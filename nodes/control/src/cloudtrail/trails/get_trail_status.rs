@@ -39,11 +39,13 @@ fn shape(trail: &Trail, delivery: &Delivery) -> Value {
             shape[name] = seconds(unix_ms);
         }
     }
-    for (name, error) in
-        [("LatestDeliveryError", &delivery.error), ("LatestDigestDeliveryError", &delivery.digest_error)]
-    {
+    let lost = delivery.lost.then_some("EventsExpired");
+    for (name, error) in [
+        ("LatestDeliveryError", delivery.error.as_deref().or(lost)),
+        ("LatestDigestDeliveryError", delivery.digest_error.as_deref()),
+    ] {
         if let Some(error) = error {
-            shape[name] = error.as_str().into();
+            shape[name] = error.into();
         }
     }
     shape
@@ -67,5 +69,21 @@ impl Operation for GetTrailStatus {
         let name = ctx.name(call, request.name.as_deref())?;
         let trail = ctx.trail(call, &name).await?.record;
         Ok(shape(&trail, &ctx.delivery(call, &trail).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use breakwater_types::AccountId;
+
+    #[test]
+    fn events_that_were_forgotten_undelivered_are_told_of() {
+        let trail = Trail::new(1, AccountId::new("111122223333").unwrap(), "music", 0);
+        let lost = Delivery { lost: true, ..Delivery::default() };
+        assert_eq!(shape(&trail, &lost)["LatestDeliveryError"], "EventsExpired");
+        let failed = Delivery { error: Some("ServiceUnavailable".to_owned()), ..lost };
+        assert_eq!(shape(&trail, &failed)["LatestDeliveryError"], "ServiceUnavailable");
+        assert_eq!(shape(&trail, &Delivery::default()).get("LatestDeliveryError"), None);
     }
 }
