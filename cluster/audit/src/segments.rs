@@ -150,6 +150,13 @@ impl Segments {
         self.all.last_key_value().map_or(1, |(_, last)| last.first)
     }
 
+    /// Whether events came day by day up to this time: then it isn't a clock's mistake.
+    pub(crate) fn run_on_to(&self, unix_ms: i64) -> bool {
+        let ends = self.all.values().map(|segment| segment.max_ms.max(segment.opened_ms));
+        let begins = self.all.values().skip(1).map(|segment| segment.opened_ms).chain([unix_ms]);
+        ends.zip(begins).all(|(end, begin)| begin.saturating_sub(end) < SEGMENT_AGE_MS)
+    }
+
     /// The first segment that stays, where those before it are too old or too much. The last one always stays. How old a
     /// segment is says when the next one was begun: times of events are what their nodes' clocks said. What is too much
     /// but isn't delivered yet stays until there is twice as much.
@@ -229,6 +236,22 @@ mod tests {
         // Age asks nobody.
         assert_eq!(all.first_to_stay(2 * SEGMENT_AGE_MS + 1, u64::MAX, 0), Some(2));
         assert_eq!((all.first(), all.newest()), (1, 19));
+    }
+
+    #[test]
+    fn a_clock_that_is_months_ahead_is_found_out_also_by_events_that_it_stamped() {
+        let mut all = Segments::default();
+        let hour = SEGMENT_AGE_MS / 24;
+        for n in 0..72 {
+            let segment = all.current(n * hour);
+            all.take(segment, n * hour, 100);
+        }
+        assert!(all.run_on_to(72 * hour) && all.run_on_to(94 * hour) && !all.run_on_to(96 * hour));
+        assert!(Segments::default().run_on_to(i64::MAX));
+        let ahead = 90 * SEGMENT_AGE_MS;
+        let segment = all.current(ahead);
+        all.take(segment, ahead, 100);
+        assert!(!all.run_on_to(ahead));
     }
 
     #[test]

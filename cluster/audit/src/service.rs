@@ -4,6 +4,7 @@ use crate::arrivals::{self, Arrivals};
 use crate::lookup::{Lookup, Page, RETENTION_MS};
 use crate::machine::{AuditMachine, Command, before_day, day, from_format_4, to_format_4};
 use crate::segments::{self, Segments};
+use crate::steady::Steadiness;
 use crate::{Category, outbox, some_of};
 use breakwater_aws::Event;
 use breakwater_consensus::{Group, Groups, ProposeError, ReadError, StartError};
@@ -201,12 +202,17 @@ impl AuditService {
     }
 
     /// Forgets events that are too old or too many, where this node leads the group, and removes what is forgotten from
-    /// this replica; for ever. What is left of it isn't shown either.
+    /// this replica; for ever. What is left of it isn't shown either. Nothing is too old for a clock that may be wrong:
+    /// one whose time doesn't follow on the events', and that hasn't run steadily for long.
     pub async fn tidy(self: Arc<Self>, bytes_max: u64) {
+        let mut clock = Steadiness::default();
         loop {
             tokio::time::sleep(TIDY_EVERY).await;
+            let now_ms = self.clock.unix_ms();
+            let is_steady = clock.is_steady(now_ms, self.clock.boot_ns());
             let Some((group, segments)) = self.group.get().cloned() else { continue };
-            let oldest_ms = self.clock.unix_ms() - RETENTION_MS;
+            let is_right = is_steady || segments.read().run_on_to(now_ms);
+            let oldest_ms = if is_right { now_ms - RETENTION_MS } else { 0 };
             let stays = segments.read().first_to_stay(oldest_ms, bytes_max, self.delivered.load(Ordering::Relaxed));
             if let Some(before) = stays.filter(|_| group.is_leader()) {
                 match to_format_4(&Command::Forget { before }) {

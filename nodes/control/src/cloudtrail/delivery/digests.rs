@@ -8,6 +8,7 @@ use breakwater_audit::trails::{self, Delivery as Progress, LastDigest, LogFile, 
 use breakwater_blobs::Also;
 use breakwater_meta::records::from_stored;
 use breakwater_meta::{Op, RangeRequest};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Files that one digest names; more go into the next one.
@@ -16,6 +17,11 @@ const DIGEST_FILES_MAX: usize = 20_000;
 /// A chain begins when a trail that wants digests logs, and ends when it doesn't any more and all is delivered.
 fn wants_chain(state: &State) -> bool {
     state.trail.validated && !state.is_settled()
+}
+
+/// Whether a chain goes on only after more than a period: the last digest was of a clock that was ahead.
+fn is_beyond(from_s: i64, now_s: i64, period: Duration) -> bool {
+    from_s - now_s > i64::try_from(period.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl Delivery {
@@ -57,12 +63,30 @@ impl Delivery {
     /// Delivers a digest where one is due. The last one, where there are to be no more or no more files come, is due at
     /// once.
     pub(super) async fn digest(&mut self, state: &mut State) -> Result<(), String> {
-        let Some(from_s) = state.progress.digest_from_s else { return Ok(()) };
+        let Some(mut from_s) = state.progress.digest_from_s else { return Ok(()) };
         let ends = !wants_chain(state);
         let now_ms = self.clock.unix_ms();
         let to_s = now_ms.div_euclid(1_000);
-        let due_ms = from_s * 1_000 + i64::try_from(self.periods.digests.as_millis()).unwrap_or(i64::MAX / 2);
+        if is_beyond(from_s, to_s, self.periods.digests) {
+            tracing::error!(
+                name = state.trail.name,
+                from_s,
+                to_s,
+                "the clock went back: a chain of digests begins anew"
+            );
+            from_s = to_s;
+            let progress = Progress {
+                digest_from_s: Some(from_s),
+                last_digest: None,
+                digest_error: Some("ClockSkewDetected".to_owned()),
+                ..state.progress.clone()
+            };
+            if !self.note(state, progress, vec![]).await? {
+                return Ok(());
+            }
+        }
         // Names tell of whole seconds: two in one would be one.
+        let due_ms = from_s * 1_000 + i64::try_from(self.periods.digests.as_millis()).unwrap_or(i64::MAX / 2);
         if now_ms < due_ms && !ends || to_s <= from_s {
             return Ok(());
         }
@@ -116,5 +140,16 @@ impl Delivery {
             self.note(state, progress, vec![]).await?;
         }
         Err(e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_does_not_wait_for_a_clock_that_was_ahead() {
+        let hour = Duration::from_secs(3_600);
+        assert!(!is_beyond(1_000, 1_000, hour) && !is_beyond(4_600, 1_000, hour) && is_beyond(4_601, 1_000, hour));
     }
 }
