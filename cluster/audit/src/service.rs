@@ -96,6 +96,11 @@ impl AuditService {
         })
     }
 
+    /// Whether this node's replica hears of all that is kept: not one that only learns, or is cut off.
+    pub fn is_current(&self) -> bool {
+        self.group().is_some_and(|group| group.is_voter() && group.in_touch())
+    }
+
     /// What this node's own replica has heard of. Blocks.
     pub fn look_up(&self, lookup: &Lookup) -> Result<Page, StorageError> {
         let (group, segments) = self.known()?;
