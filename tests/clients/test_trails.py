@@ -322,6 +322,12 @@ def test_trails_are_made_changed_and_described(trails):
     assert outcome(trails.list_tags, ResourceIdList=[arn + "x"]) == "ResourceNotFoundException"
     assert outcome(trails.add_tags, ResourceId=name, TagsList=[]) == "CloudTrailARNInvalidException"
     assert outcome(trails.create_trail, Name=name, S3BucketName=bucket) == "TrailAlreadyExistsException"
+    elsewhere = arn.replace("us-east-1", "eu-west-1")
+    assert trails.describe_trails(trailNameList=[elsewhere])["trailList"] == []
+    assert [t["Name"] for t in trails.describe_trails(trailNameList=[elsewhere, arn])["trailList"]] == [name]
+    assert outcome(trails.put_event_selectors, TrailName=name, AdvancedEventSelectors=[{"FieldSelectors": [
+        {"Field": "eventCategory", "Equals": ["Data"]}, {"Field": "resources.type", "Equals": ["AWS::DynamoDB::Table"]},
+        {"Field": "eventName", "Equals": ["é" * 2_000] * 450}]}]) == "InvalidEventSelectorsException"
     trails.delete_trail(Name=name)
     assert outcome(trails.get_trail, Name=name) == "TrailNotFoundException"
     assert outcome(trails.delete_trail, Name=arn) == "TrailNotFoundException"
