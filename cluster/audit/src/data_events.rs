@@ -66,7 +66,7 @@ impl DataEvents {
             read_only: pending.read_only,
             kind: "AwsApiCall",
             identity_arn: &call.principal.arn,
-            from_console: false,
+            from_console: call.is_from_console(),
             resources: &resources,
         };
         let wants =

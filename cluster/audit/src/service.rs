@@ -211,6 +211,7 @@ impl AuditService {
     /// one whose time doesn't follow on the events', and that hasn't run steadily for long.
     pub async fn tidy(self: Arc<Self>, bytes_max: u64) {
         let mut clock = Steadiness::default();
+        let mut gone = None;
         loop {
             tokio::time::sleep(TIDY_EVERY).await;
             let now_ms = self.clock.unix_ms();
@@ -232,7 +233,12 @@ impl AuditService {
             if let Some((number, segment)) = segments.read().all.first_key_value() {
                 ranges.extend(segments::before(*number, segment));
             }
+            // What was deleted isn't looked for again.
             let prefix = group.prefix();
+            let now_gone = Some((prefix, ranges.clone()));
+            if gone == now_gone {
+                continue;
+            }
             let deleted = tokio::task::spawn_blocking(move || {
                 for (start, end) in ranges {
                     group.store().delete_range(KeyRange::new(prefix.key(&start), prefix.key(&end)))?;
@@ -240,7 +246,7 @@ impl AuditService {
                 Ok::<_, StorageError>(())
             });
             match deleted.await {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => gone = now_gone,
                 Ok(Err(e)) => tracing::warn!(error = %e, "old audit events stay for now"),
                 Err(e) => tracing::warn!(error = %e, "old audit events stay for now"),
             }
