@@ -38,6 +38,7 @@ def region():
     region.environment = {
         "BREAKWATER_TRAIL_FILES_EVERY_MS": "500",
         "BREAKWATER_TRAIL_DIGESTS_EVERY_MS": str(DIGESTS_S * 1_000),
+        "BREAKWATER_TRAIL_STRAGGLERS_MS": "3000",
     }
     region.up()
     yield region
@@ -325,6 +326,12 @@ def test_trails_are_made_changed_and_described(trails):
     assert outcome(trails.list_tags, ResourceIdList=[arn + "x"]) == "ResourceNotFoundException"
     assert outcome(trails.add_tags, ResourceId=name, TagsList=[]) == "CloudTrailARNInvalidException"
     assert outcome(trails.create_trail, Name=name, S3BucketName=bucket) == "TrailAlreadyExistsException"
+    elsewhere = arn.replace("us-east-1", "eu-west-1")
+    assert trails.describe_trails(trailNameList=[elsewhere])["trailList"] == []
+    assert [t["Name"] for t in trails.describe_trails(trailNameList=[elsewhere, arn])["trailList"]] == [name]
+    assert outcome(trails.put_event_selectors, TrailName=name, AdvancedEventSelectors=[{"FieldSelectors": [
+        {"Field": "eventCategory", "Equals": ["Data"]}, {"Field": "resources.type", "Equals": ["AWS::DynamoDB::Table"]},
+        {"Field": "eventName", "Equals": ["é" * 2_000] * 450}]}]) == "InvalidEventSelectorsException"
     trails.delete_trail(Name=name)
     assert outcome(trails.get_trail, Name=name) == "TrailNotFoundException"
     assert outcome(trails.delete_trail, Name=arn) == "TrailNotFoundException"
@@ -383,6 +390,83 @@ def test_what_was_started_and_stopped_bounds_what_is_delivered(region, trails, i
     trails.delete_trail(Name=name)
     # What was delivered stays.
     assert records(region, bucket)
+
+
+def of_user(user):
+    return lambda r: r["eventName"] == "CreateUser" and r["requestParameters"]["userName"] == user
+
+
+def test_stopping_and_starting_many_times_loses_nothing(region, trails, iam, trail):
+    user = "u" + uuid.uuid4().hex[:8]
+    iam.create_user(UserName=user)
+    for _ in range(17):
+        trails.stop_logging(Name=trail["Name"])
+        trails.start_logging(Name=trail["Name"])
+    delivered(region, trail["S3BucketName"], of_user(user))
+
+
+def test_selectors_say_nothing_of_what_happened_before_them(region, trails, iam, trail):
+    name, bucket = trail["Name"], trail["S3BucketName"]
+    users = ["u" + uuid.uuid4().hex[:8] for _ in range(4)]
+    iam.create_user(UserName=users[0])
+    trails.put_event_selectors(TrailName=name, EventSelectors=[{"ReadWriteType": "ReadOnly"}])
+    iam.create_user(UserName=users[1])
+    trails.put_event_selectors(TrailName=name, EventSelectors=[{}])
+    started = trails.get_trail_status(Name=name)["StartLoggingTime"]
+    iam.create_user(UserName=users[2])
+    trails.update_trail(Name=name, IncludeGlobalServiceEvents=False)
+    iam.create_user(UserName=users[3])
+    trails.stop_logging(Name=name)
+    delivered(region, bucket, lambda r: r["eventName"] == "StopLogging")
+    told = {r["requestParameters"]["userName"] for r in records(region, bucket) if r["eventName"] == "CreateUser"}
+    assert told & set(users) == {users[0], users[2]}
+    assert trails.get_trail_status(Name=name)["StartLoggingTime"] == started
+
+
+def test_a_deleted_trail_delivers_what_happened_before_and_ends_its_chain(region, trails, iam):
+    name, user, other = "t" + uuid.uuid4().hex[:8], "u" + uuid.uuid4().hex[:8], "u" + uuid.uuid4().hex[:8]
+    buckets = ["logs-" + uuid.uuid4().hex[:8] for _ in range(2)]
+    trails.create_trail(Name=name, S3BucketName=buckets[0], EnableLogFileValidation=True)
+    trails.start_logging(Name=name)
+    iam.create_user(UserName=user)
+    trails.delete_trail(Name=name)
+    # One of the same name has nothing to do with it.
+    trails.create_trail(Name=name, S3BucketName=buckets[1])
+    trails.start_logging(Name=name)
+    iam.create_user(UserName=other)
+    delivered(region, buckets[0], of_user(user))
+    delivered(region, buckets[0], lambda r: r["eventName"] == "DeleteTrail" and r["requestParameters"]["name"] == name)
+    delivered(region, buckets[1], of_user(other))
+    assert not [r for r in records(region, buckets[1]) if of_user(user)(r)]
+    wait_for("a digest of all", lambda: undigested(region, buckets[0]) == set())
+    trails.delete_trail(Name=name)
+
+
+def undigested(region, bucket):
+    """Files that no digest names. None where there are no files."""
+    folder = exported(region, bucket)
+    files = {str(path.relative_to(folder / bucket)) for path in files_of(folder, "CloudTrail")}
+    digests = [digest_of(folder, path) for path in files_of(folder, "CloudTrail-Digest")]
+    shutil.rmtree(folder, ignore_errors=True)
+    return files - {log["s3Object"] for digest in digests for log in digest["logFiles"]} if files else None
+
+
+def test_where_validation_ends_a_last_digest_names_all_files(region, trails, iam, trail):
+    name, bucket = trail["Name"], trail["S3BucketName"]
+    users = ["u" + uuid.uuid4().hex[:8] for _ in range(2)]
+    since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1)
+    iam.create_user(UserName=users[0])
+    delivered(region, bucket, of_user(users[0]))
+    before = undigested(region, bucket)
+    trails.update_trail(Name=name, EnableLogFileValidation=False)
+    wait_for("a last digest", lambda: not undigested(region, bucket) & before)
+    trails.update_trail(Name=name, EnableLogFileValidation=True)
+    iam.create_user(UserName=users[1])
+    delivered(region, bucket, of_user(users[1]))
+    last = trails.get_trail_status(Name=name)["LatestDeliveryTime"]
+    wait_for("a digest after it", lambda: trails.get_trail_status(Name=name)["LatestDigestDeliveryTime"] > last)
+    counts, said = validate(trails, trail["TrailARN"], exported(region, bucket), since)
+    assert counts[0] > 1 and counts[1] == counts[3] == 0, said
 
 
 def test_selectors_select(region, trails, iam, trail):

@@ -38,7 +38,7 @@ fn read(mirror: &Mirror) -> Vec<Trail> {
     };
     let all = mirror.scan_prefix(trails::PREFIX);
     let all = all.iter().filter_map(|entry| read(&entry.value));
-    all.filter(|trail| trail.is_logging() && trail.selectors.of_data()).collect()
+    all.filter(|trail| trail.is_logging() && trail.wants.selectors.of_data()).collect()
 }
 
 impl DataEvents {
@@ -66,10 +66,11 @@ impl DataEvents {
             read_only: pending.read_only,
             kind: "AwsApiCall",
             identity_arn: &call.principal.arn,
-            from_console: false,
+            from_console: call.is_from_console(),
             resources: &resources,
         };
-        let wants = |account: &AccountId| trails.iter().any(|t| t.account == *account && t.selectors.select(&facts));
+        let wants =
+            |account: &AccountId| trails.iter().any(|t| t.account == *account && t.wants.selectors.select(&facts));
         let owners = resources.iter().filter_map(|(_, arn)| arn.split(':').nth(4));
         let mut owners = owners.filter_map(|owner| AccountId::new(owner).ok());
         if !wants(&call.principal.account) && !owners.any(|owner| wants(&owner)) {

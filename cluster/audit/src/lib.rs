@@ -23,6 +23,7 @@ pub mod outbox;
 mod segments;
 mod service;
 mod spool;
+mod steady;
 pub mod trails;
 
 pub use arrivals::Arrivals;

@@ -16,6 +16,8 @@ use serde_json::Value;
 pub const RETENTION_MS: i64 = 90 * 86_400_000;
 /// Events that one page looks at, whether they fit or not.
 const LOOKED_AT_MAX: usize = 20_000;
+/// Of the same, their bytes as they are stored.
+const BYTES_MAX: usize = 16 << 20;
 
 /// What events can be looked up by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +127,15 @@ impl Lookup {
                 break (view, prefix);
             }
         };
+        self.page(&*view, &prefix, known)
+    }
+
+    fn page(
+        &self,
+        view: &dyn SnapshotView,
+        prefix: &KeyPrefix,
+        known: &RwLock<Segments>,
+    ) -> Result<Page, StorageError> {
         let to_ms = self.after.map_or(self.to_ms, |(ms, _)| ms.min(self.to_ms));
         let mut page = Page { events: Vec::new(), next: None };
         if self.from_ms > to_ms {
@@ -137,9 +148,9 @@ impl Lookup {
         let mut unopened = segments.into_iter().peekable();
         let mut sources = Vec::new();
         if older {
-            sources.push(Source::new(self.older(&*view, &prefix, to_ms)?)?);
+            sources.push(Source::new(self.older(view, prefix, to_ms)?)?);
         }
-        let mut looked_at = 0;
+        let (mut looked_at, mut bytes) = (0, 0);
         let mut last = self.after;
         loop {
             let newest = sources.iter().filter_map(|s| s.head.as_ref().map(|(place, _)| *place)).max();
@@ -160,12 +171,13 @@ impl Lookup {
             else {
                 return Ok(page);
             };
-            if page.events.len() == self.max || looked_at == LOOKED_AT_MAX {
+            if page.events.len() == self.max || looked_at == LOOKED_AT_MAX || bytes >= BYTES_MAX {
                 page.next = last;
                 return Ok(page);
             }
             let Some((_, value)) = source.advance()? else { return Ok(page) };
             looked_at += 1;
+            bytes += value.len();
             let event: Event = from_stored(&value).map_err(corrupt)?;
             // An error's event under the id of one that tells of success.
             if last.replace((event.unix_ms, event.id)) == Some((event.unix_ms, event.id)) {
@@ -196,5 +208,52 @@ impl Lookup {
             days.push(view.scan(KeyRange::new(start, prefix.key(&end)), Direction::Backward)?);
         }
         Ok(Box::new(days.into_iter().flatten()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{AuditMachine, Command, to_format_4};
+    use breakwater_consensus::{Applying, StateMachine};
+    use breakwater_storage::{Batch, Engine, MemoryEngine};
+    use breakwater_types::GroupId;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_page_looks_at_so_many_bytes_however_few_events_they_are() {
+        let store: Arc<dyn Engine> = Arc::new(MemoryEngine::new(1));
+        let machine = AuditMachine::new(store.clone());
+        let prefix = KeyPrefix::new(GroupId::AUDIT, 0);
+        let account = AccountId::new("111122223333").unwrap();
+        let event = |n: u32| Event {
+            account: account.clone(),
+            unix_ms: i64::from(n),
+            id: u128::from(n),
+            done: true,
+            access_key_id: String::new(),
+            user_name: String::new(),
+            resources: vec![],
+            record: format!("{{\"pad\":\"{}\"}}", "x".repeat(1 << 20)),
+        };
+        for n in 0..40 {
+            let command = Command::Keep { category: Category::Management, now_ms: 0, events: vec![event(n)] };
+            let mut batch = Batch::new();
+            let at = Applying { index: 1, term: 1 };
+            machine.apply(at, &to_format_4(&command).unwrap().into(), &prefix, &mut batch).unwrap();
+            store.write(&batch).unwrap();
+            machine.applied(1);
+        }
+        let attribute = Some((Attribute::Username, "nobody".to_owned()));
+        let mut lookup = Lookup { account, from_ms: 0, to_ms: 100, attribute, after: None, max: 50 };
+        let mut next_ones = Vec::new();
+        loop {
+            let page = lookup.page(&*store.snapshot().unwrap(), &prefix, &machine.segments).unwrap();
+            assert!(page.events.is_empty());
+            lookup.after = page.next;
+            let Some((unix_ms, _)) = page.next else { break };
+            next_ones.push(unix_ms);
+        }
+        assert_eq!(next_ones, [24, 8]);
     }
 }

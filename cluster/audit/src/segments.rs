@@ -140,12 +140,32 @@ impl Segments {
         self.all.last_key_value().map_or(1, |(_, last)| last.first + last.events)
     }
 
+    /// The number of the first event that is kept.
+    pub(crate) fn first(&self) -> u64 {
+        self.all.first_key_value().map_or(1, |(_, first)| first.first)
+    }
+
+    /// The number of the newest segment's first event.
+    pub(crate) fn newest(&self) -> u64 {
+        self.all.last_key_value().map_or(1, |(_, last)| last.first)
+    }
+
+    /// Whether events came day by day up to this time: then it isn't a clock's mistake.
+    pub(crate) fn run_on_to(&self, unix_ms: i64) -> bool {
+        let ends = self.all.values().map(|segment| segment.max_ms.max(segment.opened_ms));
+        let begins = self.all.values().skip(1).map(|segment| segment.opened_ms).chain([unix_ms]);
+        ends.zip(begins).all(|(end, begin)| begin.saturating_sub(end) < SEGMENT_AGE_MS)
+    }
+
     /// The first segment that stays, where those before it are too old or too much. The last one always stays. How old a
-    /// segment is says when the next one was begun: times of events are what their nodes' clocks said.
-    pub(crate) fn first_to_stay(&self, oldest_ms: i64, bytes_max: u64) -> Option<u64> {
+    /// segment is says when the next one was begun: times of events are what their nodes' clocks said. What is too much
+    /// but isn't delivered yet stays until there is twice as much.
+    pub(crate) fn first_to_stay(&self, oldest_ms: i64, bytes_max: u64, delivered: u64) -> Option<u64> {
         let mut bytes = self.bytes();
         let mut stays = None;
         for ((_, segment), (next, begun)) in self.all.iter().zip(self.all.iter().skip(1)) {
+            let waits = begun.first > delivered.saturating_add(1);
+            let bytes_max = if waits { bytes_max.saturating_mul(2) } else { bytes_max };
             if begun.opened_ms >= oldest_ms && bytes <= bytes_max {
                 break;
             }
@@ -196,12 +216,42 @@ mod tests {
     #[test]
     fn what_is_too_old_or_too_much_goes_by_whole_segments() {
         let all = filled();
-        assert_eq!(all.first_to_stay(0, u64::MAX), None);
-        assert_eq!(all.first_to_stay(2 * SEGMENT_AGE_MS + 1, u64::MAX), Some(2));
-        assert_eq!(all.first_to_stay(0, 1_000), Some(5));
-        assert_eq!(all.first_to_stay(0, 1_001), Some(5));
-        assert_eq!(all.first_to_stay(0, 0), Some(9));
-        assert_eq!(Segments::default().first_to_stay(i64::MAX, 0), None);
+        let all_is_delivered = |oldest_ms, bytes_max| all.first_to_stay(oldest_ms, bytes_max, u64::MAX);
+        assert_eq!(all_is_delivered(0, u64::MAX), None);
+        assert_eq!(all_is_delivered(2 * SEGMENT_AGE_MS + 1, u64::MAX), Some(2));
+        assert_eq!(all_is_delivered(0, 1_000), Some(5));
+        assert_eq!(all_is_delivered(0, 1_001), Some(5));
+        assert_eq!(all_is_delivered(0, 0), Some(9));
+        assert_eq!(Segments::default().first_to_stay(i64::MAX, 0, 0), None);
+    }
+
+    #[test]
+    fn what_is_not_delivered_stays_until_there_is_twice_too_much_of_it() {
+        let all = filled();
+        assert_eq!(all.first_to_stay(0, 1_000, 0), None);
+        // Two segments have gone with the first four events.
+        assert_eq!((all.first_to_stay(0, 1_000, 3), all.first_to_stay(0, 1_000, 4)), (Some(1), Some(2)));
+        assert_eq!(all.first_to_stay(0, 800, 0), Some(2));
+        assert_eq!(all.first_to_stay(0, 800, 6), Some(3));
+        // Age asks nobody.
+        assert_eq!(all.first_to_stay(2 * SEGMENT_AGE_MS + 1, u64::MAX, 0), Some(2));
+        assert_eq!((all.first(), all.newest()), (1, 19));
+    }
+
+    #[test]
+    fn a_clock_that_is_months_ahead_is_found_out_also_by_events_that_it_stamped() {
+        let mut all = Segments::default();
+        let hour = SEGMENT_AGE_MS / 24;
+        for n in 0..72 {
+            let segment = all.current(n * hour);
+            all.take(segment, n * hour, 100);
+        }
+        assert!(all.run_on_to(72 * hour) && all.run_on_to(94 * hour) && !all.run_on_to(96 * hour));
+        assert!(Segments::default().run_on_to(i64::MAX));
+        let ahead = 90 * SEGMENT_AGE_MS;
+        let segment = all.current(ahead);
+        all.take(segment, ahead, 100);
+        assert!(!all.run_on_to(ahead));
     }
 
     #[test]

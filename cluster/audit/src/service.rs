@@ -4,6 +4,7 @@ use crate::arrivals::{self, Arrivals};
 use crate::lookup::{Lookup, Page, RETENTION_MS};
 use crate::machine::{AuditMachine, Command, before_day, day, from_format_4, to_format_4};
 use crate::segments::{self, Segments};
+use crate::steady::Steadiness;
 use crate::{Category, EVENTS_MAX, outbox, some_of};
 use breakwater_aws::Event;
 use breakwater_consensus::{Group, Groups, ProposeError, ReadError, StartError};
@@ -21,7 +22,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -50,6 +51,8 @@ pub struct AuditService {
     formats: Arc<Formats>,
     clock: SharedClock,
     outbox_is_full: Arc<AtomicBool>,
+    /// No trail waits for an event up to this number.
+    delivered: AtomicU64,
 }
 
 impl AuditService {
@@ -62,6 +65,8 @@ impl AuditService {
             formats,
             clock,
             outbox_is_full: Arc::default(),
+            // Nothing is known of trails yet.
+            delivered: AtomicU64::new(0),
         });
         transport.register(Kind::Audit, &[NodeKind::Control, NodeKind::Dynamo], service.clone());
         service
@@ -95,6 +100,11 @@ impl AuditService {
         })
     }
 
+    /// Whether this node's replica hears of all that is kept: not one that only learns, or is cut off.
+    pub fn is_current(&self) -> bool {
+        self.group().is_some_and(|group| group.is_voter() && group.in_touch())
+    }
+
     /// What this node's own replica has heard of. Blocks.
     pub fn look_up(&self, lookup: &Lookup) -> Result<Page, StorageError> {
         let (group, segments) = self.known()?;
@@ -110,6 +120,19 @@ impl AuditService {
     /// The arrival number after which everything comes that happened at this time or later.
     pub fn before(&self, unix_ms: i64) -> u64 {
         self.group.get().map_or(0, |(_, segments)| segments.read().first_since(unix_ms).saturating_sub(1))
+    }
+
+    /// The number of the first event that is kept, and of the first one of the newest segment.
+    pub fn kept(&self) -> (u64, u64) {
+        self.group.get().map_or((1, 1), |(_, segments)| {
+            let segments = segments.read();
+            (segments.first(), segments.newest())
+        })
+    }
+
+    /// Whoever delivers says up to which number no trail waits for events; 0 where it isn't known.
+    pub fn set_delivered(&self, up_to: u64) {
+        self.delivered.store(up_to, Ordering::Relaxed);
     }
 
     /// Kept by a quorum when it says so. May be asked again for the same events.
@@ -203,13 +226,19 @@ impl AuditService {
     }
 
     /// Forgets events that are too old or too many, where this node leads the group, and removes what is forgotten from
-    /// this replica; for ever. What is left of it isn't shown either.
+    /// this replica; for ever. What is left of it isn't shown either. Nothing is too old for a clock that may be wrong:
+    /// one whose time doesn't follow on the events', and that hasn't run steadily for long.
     pub async fn tidy(self: Arc<Self>, bytes_max: u64) {
+        let mut clock = Steadiness::default();
+        let mut gone = None;
         loop {
             tokio::time::sleep(TIDY_EVERY).await;
+            let now_ms = self.clock.unix_ms();
+            let is_steady = clock.is_steady(now_ms, self.clock.boot_ns());
             let Some((group, segments)) = self.group.get().cloned() else { continue };
-            let oldest_ms = self.clock.unix_ms() - RETENTION_MS;
-            let stays = segments.read().first_to_stay(oldest_ms, bytes_max);
+            let is_right = is_steady || segments.read().run_on_to(now_ms);
+            let oldest_ms = if is_right { now_ms - RETENTION_MS } else { 0 };
+            let stays = segments.read().first_to_stay(oldest_ms, bytes_max, self.delivered.load(Ordering::Relaxed));
             if let Some(before) = stays.filter(|_| group.is_leader()) {
                 match to_format_4(&Command::Forget { before }) {
                     Ok(command) => match self.tell(command).await {
@@ -223,7 +252,12 @@ impl AuditService {
             if let Some((number, segment)) = segments.read().all.first_key_value() {
                 ranges.extend(segments::before(*number, segment));
             }
+            // What was deleted isn't looked for again.
             let prefix = group.prefix();
+            let now_gone = Some((prefix, ranges.clone()));
+            if gone == now_gone {
+                continue;
+            }
             let deleted = tokio::task::spawn_blocking(move || {
                 for (start, end) in ranges {
                     group.store().delete_range(KeyRange::new(prefix.key(&start), prefix.key(&end)))?;
@@ -231,7 +265,7 @@ impl AuditService {
                 Ok::<_, StorageError>(())
             });
             match deleted.await {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => gone = now_gone,
                 Ok(Err(e)) => tracing::warn!(error = %e, "old audit events stay for now"),
                 Err(e) => tracing::warn!(error = %e, "old audit events stay for now"),
             }

@@ -402,7 +402,7 @@ impl Call {
         if !known.is_empty() {
             set("resources", known.into());
         }
-        if self.principal.session.as_ref().is_some_and(|session| session.is_signed_in()) {
+        if self.is_from_console() {
             set("sessionCredentialFromConsole", "true".into());
         }
         set("eventType", "AwsApiCall".into());
@@ -416,6 +416,11 @@ impl Call {
             set("tlsDetails", details);
         }
         record
+    }
+
+    /// As records and trails' selectors have it.
+    pub fn is_from_console(&self) -> bool {
+        self.principal.session.as_ref().is_some_and(|session| session.is_signed_in())
     }
 
     fn user_name(&self, pending: &Pending) -> String {

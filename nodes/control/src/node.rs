@@ -240,7 +240,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<()> {
     let blobs = blobs::start(&settings, &transport, &meta, front.context().nodes.clone(), format.clone()).await?;
     cloudtrail::exports::serve(&pages, &blobs);
     let console = Console::new(iam.clone(), spool.clone(), common.region.clone(), console_keys);
-    let periods = Periods { files: settings.trail_files_every, digests: settings.trail_digests_every };
+    let periods = Periods {
+        files: settings.trail_files_every,
+        digests: settings.trail_digests_every,
+        stragglers: settings.trail_stragglers,
+    };
     let region = common.region.clone();
     let delivery = Delivery::new(audit.clone(), blobs.clone(), meta.clone(), clock.clone(), region, periods);
     tokio::spawn(delivery.run());

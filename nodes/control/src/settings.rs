@@ -22,6 +22,8 @@ pub struct Settings {
     pub trail_files_every: Duration,
     /// How often they get digests of those files.
     pub trail_digests_every: Duration,
+    /// How long events that happened before a trail was stopped may take to come.
+    pub trail_stragglers: Duration,
     /// Of audit events; the oldest go first.
     pub audit_bytes_max: u64,
     pub session_key_period_s: u32,
@@ -45,10 +47,13 @@ impl Settings {
         source.check(files_ms >= PERIOD_MS_MIN, "trail_files_every_ms: too short");
         let digests_ms: u64 = source.or("trail_digests_every_ms", 3_600_000, "how often trails get digests of files");
         source.check(digests_ms >= PERIOD_MS_MIN, "trail_digests_every_ms: too short");
+        let stragglers_ms: u64 =
+            source.or("trail_stragglers_ms", 900_000, "how long a stopped trail's last events may take to come");
         Settings {
             instance_credentials_s: lasts_s,
             trail_files_every: Duration::from_millis(files_ms),
             trail_digests_every: Duration::from_millis(digests_ms),
+            trail_stragglers: Duration::from_millis(stragglers_ms),
             audit_bytes_max: source.or("audit_bytes_max", 8 << 30, "bytes of audit events that are kept at most"),
             front_port,
             front_names,

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// What trails want: every node may read these, and only control nodes write them.
 pub const PREFIX: &[u8] = b"trail/";
+/// Those that were deleted, until what happened before is delivered. By their ids: others may have their names.
+const DELETED: &str = "trail-deleted";
 /// How far each has got: changed with every file.
 const DELIVERIES: &str = "trail-delivery";
 /// Which trail an account has made last: changed with each, so that of two made at once one plans anew.
@@ -17,14 +19,32 @@ const LATEST: &str = "trail-latest";
 /// Files that no digest names yet.
 const FILES: &str = "trail-file";
 
-/// Spells of logging that a trail remembers: events of the oldest ones have long been delivered.
-const SPELLS_MAX: usize = 16;
+/// Spells that a trail has at most which aren't settled yet.
+pub const SPELLS_MAX: usize = 64;
 
-/// From a StartLogging to the StopLogging after it.
+/// Which events a trail wants of those that happen while it logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wants {
+    pub includes_global: bool,
+    pub selectors: Selectors,
+}
+
+impl Default for Wants {
+    fn default() -> Self {
+        Wants { includes_global: true, selectors: Selectors::default() }
+    }
+}
+
+/// A time when a trail logged and wanted the same: from a StartLogging, or a change of what is wanted, to the next of
+/// them or StopLogging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spell {
+    /// Counts a trail's spells, from 1.
+    pub number: u64,
     pub from_ms: i64,
     pub to_ms: Option<i64>,
+    /// What was wanted: a number of [`Trail::wanted`].
+    pub wanted: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,39 +55,112 @@ pub struct Trail {
     pub name: String,
     pub bucket: String,
     pub prefix: Option<String>,
-    pub includes_global: bool,
     pub multi_region: bool,
     /// Whether there are digests.
     pub validated: bool,
     pub created_unix_ms: i64,
-    /// Oldest first.
-    pub logging: Vec<Spell>,
-    pub selectors: Selectors,
+    pub started_unix_ms: Option<i64>,
+    pub stopped_unix_ms: Option<i64>,
+    /// The last one, and those before it that aren't settled, oldest first.
+    pub spells: Vec<Spell>,
+    /// What it wants now.
+    pub wants: Wants,
+    /// Counts what it has wanted.
+    pub wanted: u64,
+    /// What it wanted in spells of before, where that was something else.
+    pub earlier: BTreeMap<u64, Wants>,
     pub tags: BTreeMap<String, String>,
 }
 
 impl Trail {
+    /// One that doesn't log yet.
+    pub fn new(id: u128, account: AccountId, name: &str, now_ms: i64) -> Self {
+        Trail {
+            id,
+            account,
+            name: name.to_owned(),
+            bucket: String::new(),
+            prefix: None,
+            multi_region: false,
+            validated: false,
+            created_unix_ms: now_ms,
+            started_unix_ms: None,
+            stopped_unix_ms: None,
+            spells: vec![],
+            wants: Wants::default(),
+            wanted: 0,
+            earlier: BTreeMap::new(),
+            tags: BTreeMap::new(),
+        }
+    }
+
     pub fn is_logging(&self) -> bool {
-        self.logging.last().is_some_and(|spell| spell.to_ms.is_none())
+        self.spells.last().is_some_and(|spell| spell.to_ms.is_none())
+    }
+
+    fn begin(&mut self, from_ms: i64) {
+        let number = self.spells.last().map_or(1, |last| last.number + 1);
+        self.spells.push(Spell { number, from_ms, to_ms: None, wanted: self.wanted });
     }
 
     pub fn start(&mut self, now_ms: i64) {
         if !self.is_logging() {
-            self.logging.push(Spell { from_ms: now_ms, to_ms: None });
-            let extra = self.logging.len().saturating_sub(SPELLS_MAX);
-            self.logging.drain(..extra);
+            self.started_unix_ms = Some(now_ms);
+            self.begin(now_ms);
         }
     }
 
-    pub fn stop(&mut self, now_ms: i64) {
-        if let Some(spell) = self.logging.last_mut() {
-            spell.to_ms.get_or_insert(now_ms);
+    /// What happens from then on isn't delivered.
+    pub fn stop(&mut self, to_ms: i64) {
+        if self.is_logging()
+            && let Some(spell) = self.spells.last_mut()
+        {
+            spell.to_ms = Some(to_ms);
+            self.stopped_unix_ms = Some(to_ms);
         }
     }
 
-    /// Whether it logged at that time.
-    pub fn covers(&self, unix_ms: i64) -> bool {
-        self.logging.iter().any(|s| s.from_ms <= unix_ms && s.to_ms.is_none_or(|to| unix_ms < to))
+    /// From then on it wants this. What happened before is delivered as it was wanted.
+    pub fn want(&mut self, wants: Wants, from_ms: i64) {
+        if wants == self.wants {
+            return;
+        }
+        let before = std::mem::replace(&mut self.wants, wants);
+        if self.spells.iter().any(|spell| spell.wanted == self.wanted) {
+            self.earlier.insert(self.wanted, before);
+        }
+        self.wanted += 1;
+        if let Some(spell) = self.spells.last_mut().filter(|spell| spell.to_ms.is_none()) {
+            spell.to_ms = Some(from_ms);
+            self.begin(from_ms);
+        }
+    }
+
+    /// What it wants of that time: of more than one spell, where clocks went back.
+    pub fn wants_of(&self, unix_ms: i64) -> impl Iterator<Item = &Wants> {
+        let covers = move |s: &&Spell| s.from_ms <= unix_ms && s.to_ms.is_none_or(|to| unix_ms < to);
+        self.spells.iter().filter(covers).filter_map(|spell| match spell.wanted == self.wanted {
+            true => Some(&self.wants),
+            false => self.earlier.get(&spell.wanted),
+        })
+    }
+
+    /// Spells of which something may not be delivered yet.
+    pub fn unsettled(&self, settled: u64) -> impl Iterator<Item = &Spell> {
+        self.spells.iter().filter(move |spell| spell.to_ms.is_none() || spell.number > settled)
+    }
+
+    /// Forgets spells that are settled, but for the last one, which numbers the next.
+    pub fn forget(&mut self, settled: u64) {
+        let last = self.spells.last().map_or(0, |spell| spell.number);
+        self.spells.retain(|spell| spell.number > settled || spell.number == last);
+        self.earlier.retain(|wanted, _| self.spells.iter().any(|spell| spell.wanted == *wanted));
+    }
+
+    /// The last spell of those that, with all before them, ended so long ago that nothing more of them comes.
+    pub fn over(&self, ended_by_ms: i64) -> u64 {
+        let over = self.spells.iter().take_while(|spell| spell.to_ms.is_some_and(|to| to <= ended_by_ms));
+        over.last().map_or(0, |spell| spell.number)
     }
 }
 
@@ -87,6 +180,12 @@ pub struct LastDigest {
 pub struct Delivery {
     /// The arrival number of the last event that was looked at.
     pub cursor: u64,
+    /// The newest spell for which the cursor has a place.
+    pub followed: u64,
+    /// All of this spell and of those before it is delivered.
+    pub settled: u64,
+    /// Whether events were no longer kept when their turn came, since it began to log.
+    pub lost: bool,
     /// Files that it has delivered, which numbers them.
     pub files: u64,
     pub delivered_unix_ms: Option<i64>,
@@ -127,52 +226,118 @@ pub fn latest_key(account: &AccountId) -> Vec<u8> {
     of(LATEST, account, "")
 }
 
-pub fn delivery_key(account: &AccountId, name: &str) -> Vec<u8> {
-    of(DELIVERIES, account, name)
+fn of_id(kind: &str, trail: &Trail) -> Vec<u8> {
+    of(kind, &trail.account, &format!("{:032x}", trail.id))
 }
 
-pub fn file_prefix(account: &AccountId, name: &str) -> Vec<u8> {
-    [&of(FILES, account, name)[..], b"/"].concat()
+/// `trail-deleted/`: of all accounts.
+pub fn all_deleted() -> Vec<u8> {
+    format!("{DELETED}/").into_bytes()
 }
 
-pub fn file_key(account: &AccountId, name: &str, number: u64) -> Vec<u8> {
-    [&file_prefix(account, name)[..], format!("{number:016x}").as_bytes()].concat()
+pub fn deleted_prefix(account: &AccountId) -> Vec<u8> {
+    of(DELETED, account, "")
+}
+
+pub fn deleted_key(trail: &Trail) -> Vec<u8> {
+    of_id(DELETED, trail)
+}
+
+/// `trail-delivery/`: of all trails.
+pub fn all_deliveries() -> Vec<u8> {
+    format!("{DELIVERIES}/").into_bytes()
+}
+
+pub fn delivery_key(trail: &Trail) -> Vec<u8> {
+    of_id(DELIVERIES, trail)
+}
+
+pub fn file_prefix(trail: &Trail) -> Vec<u8> {
+    [&of_id(FILES, trail)[..], b"/"].concat()
+}
+
+pub fn file_key(trail: &Trail, number: u64) -> Vec<u8> {
+    [&file_prefix(trail)[..], format!("{number:016x}").as_bytes()].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn trail() -> Trail {
+        Trail::new(1, AccountId::new("111122223333").unwrap(), "music", 0)
+    }
+
+    fn covers(trail: &Trail, unix_ms: i64) -> bool {
+        trail.wants_of(unix_ms).next().is_some()
+    }
+
     #[test]
     fn a_trail_covers_the_times_when_it_logged() {
-        let mut trail = Trail {
-            id: 1,
-            account: AccountId::new("111122223333").unwrap(),
-            name: "t".to_owned(),
-            bucket: "b".to_owned(),
-            prefix: None,
-            includes_global: true,
-            multi_region: false,
-            validated: true,
-            created_unix_ms: 0,
-            logging: vec![],
-            selectors: Selectors::default(),
-            tags: BTreeMap::new(),
-        };
-        assert!(!trail.covers(5));
+        let mut trail = trail();
+        assert!(!covers(&trail, 5));
         trail.start(5);
         trail.start(7);
-        assert!(trail.is_logging() && trail.covers(5) && trail.covers(i64::MAX) && !trail.covers(4));
+        assert!(trail.is_logging() && covers(&trail, 5) && covers(&trail, i64::MAX) && !covers(&trail, 4));
         trail.stop(9);
         trail.stop(11);
-        assert!(!trail.is_logging() && trail.covers(8) && !trail.covers(9));
+        assert!(!trail.is_logging() && covers(&trail, 8) && !covers(&trail, 9));
         trail.start(20);
-        assert!(trail.covers(8) && !trail.covers(15) && trail.covers(20));
+        assert!(covers(&trail, 8) && !covers(&trail, 15) && covers(&trail, 20));
+        assert_eq!((trail.started_unix_ms, trail.stopped_unix_ms), (Some(20), Some(9)));
+    }
+
+    #[test]
+    fn only_what_is_settled_is_forgotten() {
+        let mut trail = trail();
+        trail.start(5);
         for n in 0..100 {
             trail.stop(100 + 2 * n);
             trail.start(101 + 2 * n);
         }
-        assert_eq!(trail.logging.len(), SPELLS_MAX);
-        assert!(trail.is_logging());
+        trail.forget(0);
+        assert!(covers(&trail, 5) && trail.spells.len() == 101);
+        trail.forget(40);
+        assert!(!covers(&trail, 5) && trail.spells.len() == 61 && trail.is_logging());
+        // The last one stays, and the next has another number.
+        trail.stop(400);
+        trail.forget(101);
+        trail.start(500);
+        assert_eq!(trail.spells.iter().map(|s| s.number).collect::<Vec<_>>(), [101, 102]);
+        assert_eq!(trail.unsettled(101).map(|s| s.number).collect::<Vec<_>>(), [102]);
+    }
+
+    #[test]
+    fn a_spell_is_over_with_all_before_it() {
+        let mut trail = trail();
+        trail.start(5);
+        trail.stop(10);
+        trail.start(20);
+        trail.stop(30);
+        trail.start(40);
+        assert_eq!((trail.over(9), trail.over(10), trail.over(30), trail.over(i64::MAX)), (0, 1, 2, 2));
+    }
+
+    #[test]
+    fn selectors_say_nothing_of_what_happened_before_them() {
+        let regional = Wants { includes_global: false, ..Wants::default() };
+        let mut trail = trail();
+        trail.want(regional.clone(), 3);
+        assert!(trail.earlier.is_empty() && trail.spells.is_empty());
+        trail.start(5);
+        trail.want(Wants::default(), 10);
+        trail.want(Wants::default(), 11);
+        assert_eq!(trail.spells.len(), 2);
+        trail.stop(20);
+        trail.start(30);
+        trail.stop(40);
+        trail.want(regional.clone(), 50);
+        trail.start(60);
+        let of = |unix_ms| trail.wants_of(unix_ms).cloned().collect::<Vec<_>>();
+        assert_eq!((of(9), of(60)), (vec![regional.clone()], vec![regional]));
+        assert_eq!((of(10), of(39), of(50)), (vec![Wants::default()], vec![Wants::default()], vec![]));
+        let mut trail = trail.clone();
+        trail.forget(3);
+        assert!(trail.earlier.is_empty() && trail.spells.len() == 1);
     }
 }

@@ -2,13 +2,27 @@
 
 use super::errors;
 use crate::iam::check::Tag;
+use breakwater_audit::trails::{SPELLS_MAX, Trail};
 use breakwater_aws::AwsError;
+use breakwater_meta::records::to_stored;
 use std::collections::BTreeMap;
 
 const NAME_MIN: usize = 3;
 const NAME_MAX: usize = 128;
 const PREFIX_MAX: usize = 200;
 pub const TAGS_MAX: usize = 50;
+
+/// Of a trail as it is stored: what it wants, and what it wanted before. A record may have 1 MiB.
+const TRAIL_BYTES_MAX: usize = 960 << 10;
+
+/// Whether what a trail has to remember, until its events of before are delivered, is little enough.
+pub fn spells(trail: &Trail) -> Result<(), AwsError> {
+    let bytes = to_stored(trail).map_err(AwsError::internal)?.len();
+    match trail.spells.len() <= SPELLS_MAX && bytes <= TRAIL_BYTES_MAX {
+        true => Ok(()),
+        false => Err(errors::throttled("The trail was changed too often in the last minutes. Try again later.")),
+    }
+}
 
 fn is_address(text: &str) -> bool {
     text.parse::<std::net::Ipv4Addr>().is_ok()

@@ -77,6 +77,12 @@ impl Context {
         found.ok_or_else(|| errors::not_found(&shapes::arn(&call.scope, name), account.as_str()))
     }
 
+    /// How far it has got.
+    pub async fn delivery(&self, call: &Call, trail: &Trail) -> Result<Delivery, AwsError> {
+        let found = self.store().find::<Delivery>(call, trails::delivery_key(trail)).await?;
+        Ok(found.map(|found| found.record).unwrap_or_default())
+    }
+
     /// A trail that is named as a resource that has tags: by its ARN only.
     pub async fn resource(&self, call: &Call, arn: Option<&str>) -> Result<Found<Trail>, AwsError> {
         let arn = arn.unwrap_or_default();
@@ -109,7 +115,9 @@ impl Context {
         let name = self.own_name(call, given)?;
         self.commit(call, || async {
             let mut found = self.trail(call, &name).await?;
+            found.record.forget(self.delivery(call, &found.record).await?.settled);
             let answer = change(&mut found.record)?;
+            check::spells(&found.record)?;
             Ok(Change { compares: vec![found.unchanged()], ops: vec![found.put()?], answer })
         })
         .await

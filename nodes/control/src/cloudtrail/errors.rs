@@ -64,6 +64,10 @@ pub fn selectors(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidEventSelectorsException", message.into())
 }
 
+pub fn throttled(message: impl Into<String>) -> AwsError {
+    AwsError::client("ThrottlingException", message.into())
+}
+
 pub fn tag(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidTagParameterException", message.into())
 }

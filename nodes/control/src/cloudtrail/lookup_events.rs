@@ -144,6 +144,10 @@ impl Operation for LookupEvents {
         if ctx.audit.group().is_none() {
             return Err(AwsError::unavailable("the region's nodes don't all know of events yet"));
         }
+        // What isn't known here would pass for what hasn't happened.
+        if !ctx.audit.is_current() {
+            return Err(AwsError::unavailable("this node doesn't have the region's events"));
+        }
         let account = call.principal.account.clone();
         let max = usize::try_from(max).unwrap_or(1);
         let lookup = Lookup { account, from_ms, to_ms, attribute, after, max };

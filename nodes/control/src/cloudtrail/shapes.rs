@@ -14,7 +14,7 @@ pub fn made(call: &Call, trail: &Trail) -> Value {
     let mut shape = json!({
         "Name": trail.name,
         "S3BucketName": trail.bucket,
-        "IncludeGlobalServiceEvents": trail.includes_global,
+        "IncludeGlobalServiceEvents": trail.wants.includes_global,
         "IsMultiRegionTrail": trail.multi_region,
         "TrailARN": arn(&call.scope, &trail.name),
         "LogFileValidationEnabled": trail.validated,
@@ -30,7 +30,7 @@ pub fn made(call: &Call, trail: &Trail) -> Value {
 pub fn described(call: &Call, trail: &Trail) -> Value {
     let mut shape = made(call, trail);
     shape["HomeRegion"] = call.scope.region.as_str().into();
-    shape["HasCustomEventSelectors"] = (trail.selectors != Selectors::default()).into();
+    shape["HasCustomEventSelectors"] = (trail.wants.selectors != Selectors::default()).into();
     shape["HasInsightSelectors"] = false.into();
     shape
 }

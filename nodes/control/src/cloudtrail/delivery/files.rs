@@ -1,7 +1,7 @@
 //! Log files and digests: their names and contents, as CloudTrail has them. Pure.
 
 use breakwater_audit::Category;
-use breakwater_audit::trails::{Facts, LastDigest, LogFile, Selectors, Trail};
+use breakwater_audit::trails::{Facts, LastDigest, LogFile, Trail, Wants};
 use breakwater_aws::{Event, audit};
 use breakwater_types::Region;
 use data_encoding::HEXLOWER;
@@ -44,33 +44,32 @@ fn folder(trail: &Trail, kind: &str, region: &Region, at: OffsetDateTime) -> Str
     format!("{prefix}AWSLogs/{account}/{kind}/{region}/{:04}/{month:02}/{:02}", at.year(), at.day())
 }
 
-/// Whether a trail wants this event.
+/// Whether a trail wants this event: as it was when the event happened.
 pub fn wants(trail: &Trail, category: Category, event: &Event) -> bool {
-    if !trail.covers(event.unix_ms) {
+    let all: Vec<&Wants> = trail.wants_of(event.unix_ms).collect();
+    if all.is_empty() {
         return false;
     }
-    if category == Category::Management && trail.includes_global && trail.selectors == Selectors::default() {
+    if category == Category::Management && all.iter().any(|wants| **wants == Wants::default()) {
         return true;
     }
     let Ok(record) = serde_json::from_str::<Value>(&event.record) else { return false };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let source = text(&record["eventSource"]);
-    if !trail.includes_global && GLOBAL_SOURCES.contains(&source.as_str()) {
-        return false;
-    }
+    let is_global = GLOBAL_SOURCES.contains(&source.as_str());
     let resources = audit::typed_resources(&event.resources);
     let resources: Vec<(&str, &str)> = resources.iter().map(|(kind, arn)| (*kind, arn.as_str())).collect();
-    let from_console = record["sessionCredentialFromConsole"] == "true";
-    trail.selectors.select(&Facts {
+    let facts = Facts {
         data: category == Category::Data,
         source: &source,
         name: &text(&record["eventName"]),
         read_only: record["readOnly"].as_bool().unwrap_or(false),
         kind: &text(&record["eventType"]),
         identity_arn: &text(&record["userIdentity"]["arn"]),
-        from_console,
+        from_console: record["sessionCredentialFromConsole"] == "true",
         resources: &resources,
-    })
+    };
+    all.iter().any(|wants| (wants.includes_global || !is_global) && wants.selectors.select(&facts))
 }
 
 /// `{"Records":[…]}` of these events, which are at least one.
@@ -186,20 +185,10 @@ mod tests {
     use std::io::Read;
 
     fn trail() -> Trail {
-        let mut trail = Trail {
-            id: 1,
-            account: AccountId::new("111122223333").unwrap(),
-            name: "music".to_owned(),
-            bucket: "logs".to_owned(),
-            prefix: Some("a/b".to_owned()),
-            includes_global: true,
-            multi_region: false,
-            validated: true,
-            created_unix_ms: 0,
-            logging: vec![],
-            selectors: Selectors::default(),
-            tags: Default::default(),
-        };
+        let mut trail = Trail::new(1, AccountId::new("111122223333").unwrap(), "music", 0);
+        trail.bucket = "logs".to_owned();
+        trail.prefix = Some("a/b".to_owned());
+        trail.validated = true;
         trail.start(1_000);
         trail
     }
@@ -269,8 +258,11 @@ mod tests {
         assert!(wants(&trail(), Category::Management, &event(1_000, of_iam.clone())));
         assert!(!wants(&trail(), Category::Management, &event(999, of_iam.clone())));
         assert!(!wants(&trail(), Category::Data, &event(1_000, of_tables.clone())));
-        let regional = Trail { includes_global: false, ..trail() };
-        assert!(!wants(&regional, Category::Management, &event(1_000, of_iam)));
-        assert!(wants(&regional, Category::Management, &event(1_000, of_tables)));
+        let mut regional = trail();
+        regional.want(Wants { includes_global: false, ..Wants::default() }, 2_000);
+        assert!(!wants(&regional, Category::Management, &event(2_000, of_iam.clone())));
+        assert!(wants(&regional, Category::Management, &event(2_000, of_tables)));
+        // What happened before is as it was wanted then.
+        assert!(wants(&regional, Category::Management, &event(1_999, of_iam)));
     }
 }

@@ -28,6 +28,10 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
+    fn is_valid(&self, unix_ms: i64) -> bool {
+        (self.from_unix_ms..self.to_unix_ms).contains(&unix_ms)
+    }
+
     /// Names it, in digests.
     pub fn fingerprint(&self) -> String {
         HEXLOWER.encode(&Sha256::digest(&self.public)[..16])
@@ -49,8 +53,13 @@ impl SigningKey {
     }
 
     pub fn is_valid(&self, unix_ms: i64) -> bool {
-        (self.public.from_unix_ms..self.public.to_unix_ms).contains(&unix_ms)
+        self.public.is_valid(unix_ms)
     }
+}
+
+/// The newest that is valid: newer ones are of a clock that was ahead.
+fn newest(all: Vec<PublicKey>, now_ms: i64) -> Option<PublicKey> {
+    all.into_iter().rfind(|public| public.is_valid(now_ms))
 }
 
 fn key(kind: &str, from_unix_ms: i64) -> Vec<u8> {
@@ -73,8 +82,7 @@ fn new_pair() -> Result<(KeyPair, Zeroizing<Vec<u8>>), String> {
 
 /// The pair that signs now; made where there is none.
 pub async fn signing(meta: &MetaClient, now_ms: i64, deadline: Instant) -> Result<SigningKey, String> {
-    let newest = all(meta, deadline).await?.into_iter().next_back();
-    if let Some(public) = newest.filter(|public| (public.from_unix_ms..public.to_unix_ms).contains(&now_ms)) {
+    if let Some(public) = newest(all(meta, deadline).await?, now_ms) {
         let private = meta.get(&key(PRIVATE, public.from_unix_ms), deadline).await.map_err(|e| e.to_string())?;
         let private = private.ok_or("the private part of a signing key is missing")?;
         let pair = KeyPair::from_pkcs8(&private.value).map_err(|e| format!("a signing key can't be read: {e}"))?;
@@ -100,6 +108,14 @@ pub async fn signing(meta: &MetaClient, now_ms: i64, deadline: Instant) -> Resul
 mod tests {
     use super::*;
     use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+
+    #[test]
+    fn a_key_of_a_clock_that_was_ahead_leaves_the_valid_one_in_use() {
+        let key = |from_unix_ms| PublicKey { from_unix_ms, to_unix_ms: from_unix_ms + 10, public: vec![] };
+        let all = || vec![key(0), key(5), key(100)];
+        let of = |now_ms| newest(all(), now_ms).map(|key| key.from_unix_ms);
+        assert_eq!((of(4), of(7), of(12), of(50), of(105)), (Some(0), Some(5), Some(5), None, Some(100)));
+    }
 
     #[test]
     fn what_is_signed_is_verified_by_the_public_key_as_it_is_told() {

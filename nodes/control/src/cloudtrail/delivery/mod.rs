@@ -4,9 +4,11 @@
 //! in the transaction that catalogues the file with the events before it: each event is in one file, whoever leads and
 //! whoever dies. Two leaders can't both: each transaction holds only if the trail and its cursor are as they were read.
 
+mod digests;
 mod files;
 pub mod keys;
 mod round;
+mod state;
 
 use breakwater_audit::AuditService;
 use breakwater_blobs::Blobs;
@@ -25,6 +27,8 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 pub struct Periods {
     pub files: Duration,
     pub digests: Duration,
+    /// For so long after a trail has stopped, events of before may come.
+    pub stragglers: Duration,
 }
 
 pub struct Delivery {
@@ -37,6 +41,8 @@ pub struct Delivery {
     /// How far each trail, by its id, was looked through without finding anything.
     seen: HashMap<u128, u64>,
     key: Option<SigningKey>,
+    /// Since when this node delivers.
+    led_since: Option<Instant>,
 }
 
 impl Delivery {
@@ -48,7 +54,7 @@ impl Delivery {
         region: Region,
         periods: Periods,
     ) -> Self {
-        Delivery { audit, blobs, meta, clock, region, periods, seen: HashMap::new(), key: None }
+        Delivery { audit, blobs, meta, clock, region, periods, seen: HashMap::new(), key: None, led_since: None }
     }
 
     /// For ever.
@@ -63,9 +69,11 @@ impl Delivery {
                 None => false,
             };
             if !led {
-                last = None;
+                (last, self.led_since) = (None, None);
+                self.audit.set_delivered(0);
                 continue;
             }
+            self.led_since.get_or_insert_with(Instant::now);
             let with_files = last.is_none_or(|last| last.elapsed() + look / 2 >= self.periods.files);
             if with_files {
                 last = Some(Instant::now());

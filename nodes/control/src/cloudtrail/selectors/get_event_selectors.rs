@@ -28,6 +28,6 @@ impl Operation for GetEventSelectors {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = ctx.name(call, request.trail_name.as_deref())?;
         let trail = ctx.trail(call, &name).await?.record;
-        Ok(shape(&shapes::arn(&call.scope, &trail.name), &trail.selectors))
+        Ok(shape(&shapes::arn(&call.scope, &trail.name), &trail.wants.selectors))
     }
 }

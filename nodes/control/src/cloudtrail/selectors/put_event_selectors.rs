@@ -31,7 +31,9 @@ impl Operation for PutEventSelectors {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let selectors = read::selectors(request.event_selectors, request.advanced_event_selectors)?;
         ctx.change_trail(call, request.trail_name.as_deref(), |trail| {
-            trail.selectors.clone_from(&selectors);
+            // This call's own event is the last one that is selected as before.
+            let wants = Wants { selectors: selectors.clone(), ..trail.wants };
+            trail.want(wants, call.received_unix_ms + 1);
             Ok(shape(&shapes::arn(&call.scope, &trail.name), &selectors))
         })
         .await

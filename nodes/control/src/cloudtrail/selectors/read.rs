@@ -4,6 +4,7 @@ use super::wire::{Advanced, Basic, Field};
 use crate::cloudtrail::errors;
 use breakwater_audit::trails::{AdvancedSelector, DataResource, EventSelector, FieldSelector, ReadWrite, Selectors};
 use breakwater_aws::AwsError;
+use breakwater_meta::records::to_stored;
 
 const BASIC_MAX: usize = 5;
 /// Of all basic selectors of a trail.
@@ -12,6 +13,8 @@ const RESOURCES_MAX: usize = 250;
 const VALUES_MAX: usize = 500;
 const NAME_CHARACTERS_MAX: usize = 1_000;
 const VALUE_CHARACTERS_MAX: usize = 2_048;
+/// As they are stored: a trail's record also remembers selectors of before.
+const STORED_BYTES_MAX: usize = 512 << 10;
 
 /// What basic selectors know, and how the ARNs of each begin.
 const DATA_TYPES: &[(&str, &str)] = &[
@@ -45,14 +48,19 @@ const DATA_FIELDS: &[&str] = &[
 const EQUALS_ONLY: &[&str] = &["eventCategory", "readOnly", "resources.type"];
 
 pub fn selectors(basic: Option<Vec<Basic>>, advanced: Option<Vec<Advanced>>) -> Result<Selectors, AwsError> {
-    match (basic, advanced) {
+    let selectors = match (basic, advanced) {
         (Some(_), Some(_)) => {
             Err(errors::selectors("You cannot specify both event selectors and advanced event selectors for a trail."))
         }
         (None, None) => Err(errors::selectors("You must specify event selectors or advanced event selectors.")),
         (Some(all), None) => read_basic(all).map(Selectors::Basic),
         (None, Some(all)) => read_advanced(all).map(Selectors::Advanced),
+    }?;
+    if to_stored(&selectors).map_err(AwsError::internal)?.len() > STORED_BYTES_MAX {
+        let message = format!("A trail's event selectors can have {} KB at most.", STORED_BYTES_MAX >> 10);
+        return Err(errors::selectors(message));
     }
+    Ok(selectors)
 }
 
 fn read_basic(all: Vec<Basic>) -> Result<Vec<EventSelector>, AwsError> {
@@ -250,6 +258,8 @@ mod tests {
             (Value::Null, one(json!([data]))),
             (Value::Null, one(json!([data, tables, field("awsRegion", "Equals", "x")]))),
             (Value::Null, one(json!([data, tables, {"Field": "eventName", "Equals": vec!["x"; 501]}]))),
+            // Few enough, and not too long each, but more than a record takes.
+            (Value::Null, one(json!([data, tables, {"Field": "eventName", "Equals": vec!["é".repeat(2_000); 450]}]))),
         ] {
             let refused = read(basic.clone(), advanced.clone());
             assert_eq!(refused.unwrap_err().code, "InvalidEventSelectorsException", "{basic} {advanced}");

@@ -41,21 +41,8 @@ impl Operation for CreateTrail {
         let name = request.trail.name.as_deref().unwrap_or_default();
         check::name(name)?;
         let account = &call.principal.account;
-        let mut trail = Trail {
-            id: new_id(),
-            account: account.clone(),
-            name: name.to_owned(),
-            bucket: String::new(),
-            prefix: None,
-            includes_global: true,
-            multi_region: false,
-            validated: false,
-            created_unix_ms: ctx.clock.unix_ms(),
-            logging: vec![],
-            selectors: Default::default(),
-            tags: BTreeMap::new(),
-        };
-        request.trail.apply(&mut trail)?;
+        let mut trail = Trail::new(new_id(), account.clone(), name, ctx.clock.unix_ms());
+        request.trail.apply(&mut trail, call.received_unix_ms)?;
         // There is none without a bucket.
         check::bucket(&trail.bucket)?;
         check::add_tags(&mut trail.tags, request.tags_list.as_deref().unwrap_or_default())?;

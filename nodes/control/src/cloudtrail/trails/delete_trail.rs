@@ -1,7 +1,10 @@
-//! DeleteTrail. What it has delivered stays.
+//! DeleteTrail. What it has delivered stays, and what happened before is delivered still.
 
 use crate::cloudtrail::prelude::*;
 use breakwater_meta::prefix_end;
+
+/// Deleted ones of an account that still have something to deliver.
+const DELETED_MAX: usize = 100;
 
 pub struct DeleteTrail;
 
@@ -29,13 +32,26 @@ impl Operation for DeleteTrail {
         let name = ctx.own_name(call, request.name.as_deref())?;
         let account = &call.principal.account;
         ctx.commit(call, || async {
-            let found = ctx.trail(call, &name).await?;
-            let files = trails::file_prefix(account, &name);
-            let ops = vec![
-                found.delete(),
-                Op::Delete { key: trails::delivery_key(account, &name) },
-                Op::DeleteRange { end: prefix_end(&files), start: files },
-            ];
+            let mut found = ctx.trail(call, &name).await?;
+            let trail = &mut found.record;
+            // This call's own event is the last one.
+            trail.stop(call.received_unix_ms + 1);
+            let delivery = ctx.delivery(call, trail).await?;
+            trail.forget(delivery.settled);
+            let mut ops = vec![Op::Delete { key: trails::key(account, &name) }];
+            if delivery.digest_from_s.is_some() || trail.unsettled(delivery.settled).next().is_some() {
+                let deleted: Vec<Trail> = ctx.store().all(call, &trails::deleted_prefix(account)).await?;
+                if deleted.len() >= DELETED_MAX {
+                    return Err(errors::throttled(
+                        "Too many trails were deleted in the last minutes. Try again later.",
+                    ));
+                }
+                ops.push(put(trails::deleted_key(trail), trail)?);
+            } else {
+                let files = trails::file_prefix(trail);
+                ops.push(Op::Delete { key: trails::delivery_key(trail) });
+                ops.push(Op::DeleteRange { end: prefix_end(&files), start: files });
+            }
             Ok(Change { compares: vec![found.unchanged()], ops, answer: json!({}) })
         })
         .await

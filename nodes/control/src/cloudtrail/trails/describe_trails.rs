@@ -27,10 +27,16 @@ impl Operation for DescribeTrails {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let names = request.trail_name_list.unwrap_or_default();
-        let names: Vec<String> = names.iter().map(|n| ctx.name(call, Some(n))).collect::<Result<_, _>>()?;
+        let everything = names.is_empty();
+        // An ARN of elsewhere names none that is here: it is left out like any other that isn't there.
+        let own = names.iter().map(|name| match ctx.name(call, Some(name)) {
+            Err(e) if e.code == "TrailNotFoundException" => Ok(None),
+            name => name.map(Some),
+        });
+        let names: Vec<Option<String>> = own.collect::<Result<_, _>>()?;
         let mut all: Vec<Trail> = ctx.store().all(call, &trails::prefix(&call.principal.account)).await?;
         // Those that aren't there are left out, as AWS does it.
-        all.retain(|trail| names.is_empty() || names.contains(&trail.name));
+        all.retain(|trail| everything || names.iter().flatten().any(|name| *name == trail.name));
         let shapes: Vec<Value> = all.iter().map(|trail| shapes::described(call, trail)).collect();
         Ok(json!({ "trailList": shapes }))
     }

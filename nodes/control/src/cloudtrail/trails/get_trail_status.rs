@@ -17,8 +17,7 @@ fn seconds(unix_ms: i64) -> Value {
 }
 
 fn shape(trail: &Trail, delivery: &Delivery) -> Value {
-    let started = trail.logging.last().map(|spell| spell.from_ms);
-    let stopped = trail.logging.iter().rev().find_map(|spell| spell.to_ms);
+    let (started, stopped) = (trail.started_unix_ms, trail.stopped_unix_ms);
     let text = |unix_ms: Option<i64>| unix_ms.map_or(String::new(), |ms| rfc3339(ms.div_euclid(1_000)));
     let mut shape = json!({
         "IsLogging": trail.is_logging(),
@@ -40,11 +39,13 @@ fn shape(trail: &Trail, delivery: &Delivery) -> Value {
             shape[name] = seconds(unix_ms);
         }
     }
-    for (name, error) in
-        [("LatestDeliveryError", &delivery.error), ("LatestDigestDeliveryError", &delivery.digest_error)]
-    {
+    let lost = delivery.lost.then_some("EventsExpired");
+    for (name, error) in [
+        ("LatestDeliveryError", delivery.error.as_deref().or(lost)),
+        ("LatestDigestDeliveryError", delivery.digest_error.as_deref()),
+    ] {
         if let Some(error) = error {
-            shape[name] = error.as_str().into();
+            shape[name] = error.into();
         }
     }
     shape
@@ -67,8 +68,22 @@ impl Operation for GetTrailStatus {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = ctx.name(call, request.name.as_deref())?;
         let trail = ctx.trail(call, &name).await?.record;
-        let key = trails::delivery_key(&call.principal.account, &name);
-        let delivery = ctx.store().find::<Delivery>(call, key).await?;
-        Ok(shape(&trail, &delivery.map(|found| found.record).unwrap_or_default()))
+        Ok(shape(&trail, &ctx.delivery(call, &trail).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use breakwater_types::AccountId;
+
+    #[test]
+    fn events_that_were_forgotten_undelivered_are_told_of() {
+        let trail = Trail::new(1, AccountId::new("111122223333").unwrap(), "music", 0);
+        let lost = Delivery { lost: true, ..Delivery::default() };
+        assert_eq!(shape(&trail, &lost)["LatestDeliveryError"], "EventsExpired");
+        let failed = Delivery { error: Some("ServiceUnavailable".to_owned()), ..lost };
+        assert_eq!(shape(&trail, &failed)["LatestDeliveryError"], "ServiceUnavailable");
+        assert_eq!(shape(&trail, &Delivery::default()).get("LatestDeliveryError"), None);
     }
 }

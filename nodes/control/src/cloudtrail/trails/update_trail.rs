@@ -21,7 +21,8 @@ impl Operation for UpdateTrail {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Wanted) -> Result<Value, AwsError> {
         ctx.change_trail(call, request.name.as_deref(), |trail| {
-            request.apply(trail)?;
+            // This call's own event is the last one that is selected as before.
+            request.apply(trail, call.received_unix_ms + 1)?;
             Ok(shapes::made(call, trail))
         })
         .await

@@ -21,8 +21,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Writes it into a trail; what isn't said stays.
-    pub fn apply(&self, trail: &mut Trail) -> Result<(), AwsError> {
+    /// Writes it into a trail; what isn't said stays. From then on it wants other events, where they are others.
+    pub fn apply(&self, trail: &mut Trail, from_ms: i64) -> Result<(), AwsError> {
         self.check_elsewhere()?;
         if let Some(bucket) = &self.bucket {
             check::bucket(bucket)?;
@@ -31,12 +31,13 @@ impl Wanted {
         if self.prefix.is_some() {
             trail.prefix = check::prefix(self.prefix.as_deref())?;
         }
-        trail.includes_global = self.include_global_service_events.unwrap_or(trail.includes_global);
+        let includes_global = self.include_global_service_events.unwrap_or(trail.wants.includes_global);
         trail.multi_region = self.is_multi_region_trail.unwrap_or(trail.multi_region);
         trail.validated = self.enable_log_file_validation.unwrap_or(trail.validated);
-        if trail.multi_region && !trail.includes_global {
+        if trail.multi_region && !includes_global {
             return Err(errors::combination("Multi-Region trail must include global service events."));
         }
+        trail.want(Wants { includes_global, ..trail.wants.clone() }, from_ms);
         Ok(())
     }
 

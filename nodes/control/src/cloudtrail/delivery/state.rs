@@ -1,0 +1,130 @@
+//! A trail and how far it has got, as deliveries read and write them.
+
+use super::Delivery;
+use breakwater_audit::trails::{self, Delivery as Progress, Trail};
+use breakwater_meta::records::{from_stored, to_stored};
+use breakwater_meta::{Compare, Entry, Op, RangeRequest, Txn};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+pub(super) const PAGE: usize = 1_000;
+pub(super) const STEP: Duration = Duration::from_secs(10);
+
+/// A trail and how far it has got, with the revisions at which they were read.
+pub(super) struct State {
+    /// Where the trail is stored: somewhere else once it was deleted.
+    pub(super) key: Vec<u8>,
+    pub(super) trail: Trail,
+    pub(super) trail_revision: u64,
+    pub(super) progress: Progress,
+    /// None where nothing was written yet.
+    pub(super) progress_revision: Option<u64>,
+}
+
+impl State {
+    fn new(trail: &Entry, progress: Option<&Entry>) -> Result<Self, String> {
+        Ok(State {
+            key: trail.key.to_vec(),
+            trail: from_stored(&trail.value)?,
+            trail_revision: trail.mod_revision,
+            progress: progress.map(|entry| from_stored(&entry.value)).transpose()?.unwrap_or_default(),
+            progress_revision: progress.map(|entry| entry.mod_revision),
+        })
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.key.starts_with(&trails::all_deleted())
+    }
+
+    /// Whether nothing comes any more of what has happened while it logged.
+    pub(super) fn is_settled(&self) -> bool {
+        self.trail.unsettled(self.progress.settled).next().is_none()
+    }
+
+    /// Hold if nothing has changed since.
+    pub(super) fn unchanged(&self) -> Vec<Compare> {
+        let key = trails::delivery_key(&self.trail);
+        let trail = Compare::ModRevision(self.key.clone(), self.trail_revision);
+        let progress = match self.progress_revision {
+            Some(revision) => Compare::ModRevision(key, revision),
+            None => Compare::Absent(key),
+        };
+        vec![trail, progress]
+    }
+
+    pub(super) fn put(&self, progress: &Progress) -> Result<Op, String> {
+        Ok(Op::put(trails::delivery_key(&self.trail), to_stored(progress)?))
+    }
+}
+
+impl Delivery {
+    async fn entries(&self, prefix: &[u8]) -> Result<Vec<Entry>, String> {
+        let mut all = Vec::new();
+        let mut range = RangeRequest::prefix(prefix, PAGE);
+        loop {
+            let page = self.meta.range(range.clone(), Instant::now() + STEP).await.map_err(|e| e.to_string())?;
+            let next = page.entries.last().filter(|_| page.more).map(|last| [&last.key[..], &[0]].concat());
+            all.extend(page.entries);
+            let Some(start) = next else { return Ok(all) };
+            range.start = start;
+        }
+    }
+
+    /// All trails of the region, those that were deleted too.
+    pub(super) async fn all(&self) -> Result<Vec<State>, String> {
+        let mut trails = self.entries(trails::PREFIX).await?;
+        trails.extend(self.entries(&trails::all_deleted()).await?);
+        let progress = self.entries(&trails::all_deliveries()).await?;
+        let progress: HashMap<&[u8], &Entry> = progress.iter().map(|entry| (&entry.key[..], entry)).collect();
+        let mut all = Vec::new();
+        for entry in &trails {
+            let mut state = State::new(entry, None)?;
+            if let Some(found) = progress.get(&trails::delivery_key(&state.trail)[..]) {
+                state.progress = from_stored(&found.value)?;
+                state.progress_revision = Some(found.mod_revision);
+            }
+            all.push(state);
+        }
+        Ok(all)
+    }
+
+    /// The same as it is now; none where it is gone, or was deleted meanwhile.
+    pub(super) async fn again(&self, state: &State) -> Result<Option<State>, String> {
+        let deadline = Instant::now() + STEP;
+        let get = async |key: &[u8]| self.meta.get(key, deadline).await.map_err(|e| e.to_string());
+        let Some(trail) = get(&state.key).await? else { return Ok(None) };
+        let progress = get(&trails::delivery_key(&state.trail)).await?;
+        State::new(&trail, progress.as_ref()).map(|now| Some(now).filter(|now| now.trail.id == state.trail.id))
+    }
+
+    /// Whether the trail is as it was read.
+    pub(super) async fn is_unchanged(&self, state: &State) -> Result<bool, String> {
+        let now = self.meta.get(&state.key, Instant::now() + STEP).await.map_err(|e| e.to_string())?;
+        Ok(now.is_some_and(|entry| entry.mod_revision == state.trail_revision))
+    }
+
+    /// False where something has changed meanwhile: the next round reads it anew.
+    pub(super) async fn note(&self, state: &mut State, progress: Progress, more: Vec<Op>) -> Result<bool, String> {
+        let success = [vec![state.put(&progress)?], more].concat();
+        let txn = Txn { compares: state.unchanged(), success, failure: vec![] };
+        let done = self.meta.txn(txn, Instant::now() + STEP).await.map_err(|e| e.to_string())?;
+        if done.succeeded {
+            state.progress = progress;
+            state.progress_revision = Some(done.revision);
+        }
+        Ok(done.succeeded)
+    }
+
+    /// Of a trail that was deleted, once all is delivered.
+    pub(super) async fn remove(&self, state: &State) -> Result<(), String> {
+        let files = trails::file_prefix(&state.trail);
+        let success = vec![
+            Op::Delete { key: state.key.clone() },
+            Op::Delete { key: trails::delivery_key(&state.trail) },
+            Op::DeleteRange { end: breakwater_meta::prefix_end(&files), start: files },
+        ];
+        let txn = Txn { compares: state.unchanged(), success, failure: vec![] };
+        self.meta.txn(txn, Instant::now() + STEP).await.map(|_| ()).map_err(|e| e.to_string())
+    }
+}
