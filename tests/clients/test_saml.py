@@ -165,6 +165,10 @@ def test_bad_assertions_assume_nothing(nobody, saml):
         "no base64": "<samlp:Response/>", "no XML": base64.b64encode(b"nothing").decode(), "cut": good[: len(good) // 2],
         "a DTD": base64.b64encode(b'<!DOCTYPE a [<!ENTITY b "c">]>' + base64.b64decode(good)).decode(),
         "deep": base64.b64encode(b"<a>" * 10_000 + b"</a>" * 10_000).decode(),
+        "namespaces": base64.b64encode(
+            b"<a %b>%b</a>" % (b"".join(b' xmlns:p%d="u"' % i for i in range(2_000)), b"<b xmlns='u'/>" * 2_000)).decode(),
+        "attributes": base64.b64encode(
+            b'<a xmlns:p="%b"%b/>' % (b"u" * 20_000, b"".join(b' p:a%d=""' % i for i in range(3_000)))).decode(),
     }.items():
         asked = {**saml.ask(saml.response()), "SAMLAssertion": text}
         assert outcome(nobody.assume_role_with_saml, **asked) == "InvalidIdentityToken", what

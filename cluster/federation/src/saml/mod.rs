@@ -1,6 +1,7 @@
 //! SAML 2.0: a provider's response with one assertion about who signs in, verified. Of what can be said in many ways in
 //! SAML one is understood, the one that AWS documents; everything else is refused.
 
+mod bounds;
 mod c14n;
 mod metadata;
 mod signature;

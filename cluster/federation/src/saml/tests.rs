@@ -47,3 +47,31 @@ fn what_was_changed_is_refused() {
     // Whitespace that isn't signed may change.
     assert!(check(&RESPONSE.replacen("<ds:SignatureValue>", "<ds:SignatureValue>\n", 1), MADE).is_ok());
 }
+
+/// Anybody may send a response, and somebody made the node stand still with one.
+#[test]
+fn a_response_that_nobody_signed_costs_little() {
+    let refused = |xml: &str| match check(xml, MADE) {
+        Err(Refused::Invalid(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    // Prefixes as long a list as fits, and namespaces in scope of all elements.
+    let listed = |list: &str, more: &str| {
+        let exclusive = "Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"";
+        let holds = "<c:InclusiveNamespaces xmlns:c=\"http://www.w3.org/2001/10/xml-exc-c14n#\" PrefixList=";
+        let plain = ASSERTION.replace(&format!("{exclusive}/>"), &format!("{exclusive}></x>"));
+        assert_ne!(plain, ASSERTION, "the sample is written otherwise");
+        let changed = plain.replace(&format!("{exclusive}></x>"), &format!("{exclusive}>{holds}\"{list}\"/></x>"));
+        let method = changed.replacen("</x>", "</ds:CanonicalizationMethod>", 1).replace("</x>", "</ds:Transform>");
+        method.replacen("</saml:Assertion>", &format!("{more}</saml:Assertion>"), 1)
+    };
+    assert_eq!(refused(&listed("a b a b", "")), "Response signature invalid");
+    let many: String = (0..17).map(|i| format!("p{i} ")).collect();
+    assert_eq!(refused(&listed(&many, "")), "The signature has an unsupported canonicalization");
+    assert_eq!(refused(&listed(&"p ".repeat(10_000), "")), "Response signature invalid");
+    // Content that would be too much to canonicalise isn't, as long as the signature isn't good.
+    let large = format!("<b xmlns:p=\"{}\">{}</b>", "u".repeat(500), "<p:b/>".repeat(9_000));
+    assert_eq!(refused(&listed("p", &large)), "Response signature invalid");
+    let declared: String = (0..65).map(|i| format!("<b xmlns:p{i}=\"u\"/>")).collect();
+    assert_eq!(refused(&listed("p", &declared)), "The document has too many namespaces");
+}

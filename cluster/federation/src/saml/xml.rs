@@ -1,5 +1,6 @@
 //! Reading XML that somebody else wrote, strictly.
 
+use super::bounds;
 use crate::{Refused, invalid};
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -15,6 +16,7 @@ const DEPTH_MAX: usize = 40;
 /// A document without anything that readers see differently: no DTD, no entities of its own, no comments, no processing
 /// instructions.
 pub fn parse(text: &str) -> Result<Document<'_>, Refused> {
+    bounds::check(text)?;
     let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).map_err(|_| invalid("The document is not valid XML"))?;
     // Those would cut a text in two where others see one.
