@@ -133,7 +133,7 @@ impl<'a> Raw<'a> {
         let resources = match self.resources {
             None => None,
             Some((not, any)) => {
-                let any = any.into_iter().map(|arn| ArnPattern::parse(arn, variables));
+                let any = any.into_iter().map(|arn| ArnPattern::of_resource(arn, variables));
                 let any = any.collect::<Result<_, _>>().map_err(|_| Malformed::legacy())?;
                 Some(Clause { not, any })
             }
