@@ -116,7 +116,7 @@ pub fn max_items(value: Option<i64>) -> Result<Option<usize>, AwsError> {
 }
 
 /// A policy's text: within its quota, which doesn't count white space, and a policy.
-pub fn document<'a>(value: Option<&'a str>, quota_name: &str, most: usize) -> Result<&'a str, AwsError> {
+pub fn document<'a>(value: Option<&'a str>, quota_name: &str, most: usize, used: Use) -> Result<&'a str, AwsError> {
     let value = required(value, "policyDocument")?;
     if value.is_empty() {
         return Err(constraint(value, "policyDocument", "Member must have length greater than or equal to 1"));
@@ -127,7 +127,7 @@ pub fn document<'a>(value: Option<&'a str>, quota_name: &str, most: usize) -> Re
     if value.chars().filter(|c| !c.is_whitespace()).count() > most {
         return Err(quota(quota_name, most));
     }
-    Policy::parse(value, Use::Identity).map_err(|e| malformed(e.0))?;
+    Policy::parse(value, used).map_err(|e| malformed(e.0))?;
     Ok(value)
 }
 

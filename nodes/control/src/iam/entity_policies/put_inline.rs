@@ -2,6 +2,7 @@
 
 use super::entity::{self, Entity, Names};
 use crate::iam::prelude::*;
+use breakwater_policy::Use;
 
 pub struct PutInline<E>(PhantomData<E>);
 
@@ -37,7 +38,7 @@ impl<E: Entity> Operation for PutInline<E> {
         let name = entity::name::<E>(&request.names)?;
         let policy = check::name(request.policy_name.as_deref(), "policyName", 128)?;
         let (quota, most) = E::QUOTA;
-        let document = check::document(request.policy_document.as_deref(), quota, most)?;
+        let document = check::document(request.policy_document.as_deref(), quota, most, Use::Identity)?;
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
             E::protect(&found.record)?;

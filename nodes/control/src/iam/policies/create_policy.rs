@@ -1,6 +1,7 @@
 //! CreatePolicy.
 
 use crate::iam::prelude::*;
+use breakwater_policy::Use;
 
 pub struct CreatePolicy;
 
@@ -36,7 +37,7 @@ impl Operation for CreatePolicy {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = check::name(request.policy_name.as_deref(), "policyName", 128)?;
         let path = check::path(request.path.as_deref())?;
-        let document = check::document(request.policy_document.as_deref(), "PolicySize", DOCUMENT_MAX)?;
+        let document = check::document(request.policy_document.as_deref(), "PolicySize", DOCUMENT_MAX, Use::Managed)?;
         let description = request.description.as_deref().unwrap_or_default();
         check::description(Some(description))?;
         let mut tags = BTreeMap::new();

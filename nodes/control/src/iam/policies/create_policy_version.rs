@@ -1,6 +1,7 @@
 //! CreatePolicyVersion.
 
 use crate::iam::prelude::*;
+use breakwater_policy::Use;
 
 const VERSIONS_MAX: usize = 5;
 
@@ -31,7 +32,7 @@ impl Operation for CreatePolicyVersion {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let arn = check::required(request.policy_arn.as_deref(), "policyArn")?;
-        let document = check::document(request.policy_document.as_deref(), "PolicySize", DOCUMENT_MAX)?;
+        let document = check::document(request.policy_document.as_deref(), "PolicySize", DOCUMENT_MAX, Use::Managed)?;
         ctx.change(call, || async {
             let mut policy = ctx.policy(call, arn).await?;
             let record = &mut policy.record;
