@@ -98,6 +98,16 @@ def test_a_web_identitys_session_is_the_roles_and_leaves_events(iam, session, no
     assert refused["userIdentity"] == {"type": "Unknown"}
 
 
+def test_a_trust_policy_may_ask_for_the_roles_tags_and_account(iam, nobody, account, known):
+    asked = {"aws:ResourceTag/open": "yes", "aws:ResourceAccount": account}
+    iam.update_assume_role_policy(RoleName=known.role, PolicyDocument=policy(
+        {**known.trust, "Condition": {"StringEquals": asked}}))
+    ask = known.ask(known.provider.token())
+    settles(nobody.assume_role_with_web_identity, "AccessDenied", **ask)
+    iam.tag_role(RoleName=known.role, Tags=[{"Key": "open", "Value": "yes"}])
+    settles(nobody.assume_role_with_web_identity, "OK", **ask)
+
+
 def bad_tokens(provider):
     key, claims = provider.keys[0], provider.claims()
     encoded = [base64url(json.dumps(part).encode()) for part in ({"alg": "none", "kid": key.id}, claims)]

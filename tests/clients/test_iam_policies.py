@@ -56,6 +56,31 @@ def test_what_is_no_policy_is_refused_in_awss_words(iam, document, message):
         assert error_of(info) == ("MalformedPolicyDocument", message)
 
 
+def test_older_versions_of_the_language_are_for_policies_that_are_not_managed(iam):
+    user, role = name("user"), name("role")
+    iam.create_user(UserName=user)
+    old = {"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::${aws:username}"}}
+    for document in (old, {"Version": "2008-10-17", **old}):
+        iam.put_user_policy(UserName=user, PolicyName="old", PolicyDocument=json.dumps(document))
+        with pytest.raises(ClientError) as info:
+            iam.create_policy(PolicyName=name("p"), PolicyDocument=json.dumps(document))
+        assert error_of(info)[0] == "MalformedPolicyDocument"
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}}
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Statement": trust}))
+    iam.delete_role(RoleName=role)
+    iam.delete_user_policy(UserName=user, PolicyName="old")
+    iam.delete_user(UserName=user)
+
+
+def test_a_role_can_not_trust_everybody_but_some(iam):
+    for effect in ("Allow", "Deny"):
+        trust = {"Effect": effect, "Action": "sts:AssumeRole", "NotPrincipal": {"AWS": "111122223333"}}
+        document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+        with pytest.raises(ClientError) as info:
+            iam.create_role(RoleName=name("role"), AssumeRolePolicyDocument=document)
+        assert error_of(info) == ("MalformedPolicyDocument", "Has prohibited field NotPrincipal")
+
+
 def test_sizes_of_documents_are_bounded(iam):
     user = name("user")
     iam.create_user(UserName=user)

@@ -94,6 +94,28 @@ def test_who_comes_back_under_a_trusted_name_is_not_trusted(iam, session):
     person.remove()
 
 
+def test_a_trust_policy_follows_a_user_to_her_new_name(iam, session):
+    person = Person(iam, session)
+    role, before, after = name("role"), person.name, name("user")
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(trust(person.arn)))["Role"]["Arn"]
+    ask = {"RoleArn": arn, "RoleSessionName": "visit"}
+    settles(person.client("sts").assume_role, "OK", **ask)
+    iam.update_user(UserName=before, NewUserName=after)
+    person.name = after
+
+    def trusted():
+        return iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"]
+
+    until(trusted, lambda who: who == iam.get_user(UserName=after)["User"]["Arn"])
+    settles(person.client("sts").assume_role, "OK", **ask)
+    # Who has her old name isn't she.
+    other = iam.create_user(UserName=before)["User"]["Arn"]
+    assert trusted() not in (other, iam.get_user(UserName=after)["User"]["UserId"])
+    iam.delete_user(UserName=before)
+    remove_role(iam, role)
+    person.remove()
+
+
 def test_a_roles_sessions_are_revoked_on_every_node_within_a_second(iam, session, dynamodb, table):
     person = Person(iam, session)
     role = name("role")

@@ -360,7 +360,12 @@ impl Guard {
         resource: &Arn,
         about: &About<'_>,
     ) -> Result<(), AwsError> {
-        let mut keys = self.request_keys(call, &Asked::default());
+        let mut keys = self.request_keys(call, action, &Asked::default());
+        let account = owner(resource.as_str(), &federated.caller.account);
+        keys.set("aws:ResourceAccount", account);
+        if about.policy.as_ref().is_some_and(|p| asks_for_tags(&p.policy)) {
+            self.resource_tags(resource.as_str(), &mut keys);
+        }
         if let CallerKind::WebIdentity { provider } | CallerKind::Saml { provider } = &federated.caller.kind {
             keys.set("aws:FederatedProvider", provider.as_str());
         }
@@ -383,14 +388,14 @@ impl Guard {
     }
 
     /// The condition keys of the request alone.
-    fn request_keys(&self, call: &Call, asked: &Asked) -> ConditionKeys {
+    fn request_keys(&self, call: &Call, action: &str, asked: &Asked) -> ConditionKeys {
         let mut keys = ConditionKeys::of(asked);
         let seconds = call.received_unix_ms.div_euclid(1_000);
         keys.set_with("aws:CurrentTime", || rfc3339(seconds));
         keys.set_with("aws:EpochTime", || seconds.to_string());
         keys.set_with("aws:SourceIp", || call.source.ip().to_canonical().to_string());
         keys.set_with("aws:SecureTransport", || call.secure.to_string());
-        keys.set("aws:RequestedRegion", self.region.as_str());
+        keys.set("aws:RequestedRegion", requested_region(action, &self.region));
         keys.set("aws:ViaAWSService", "false");
         keys.set("aws:PrincipalIsAWSService", "false");
         if let Some(Ok(agent)) = call.user_agent.as_ref().map(http_text) {
@@ -400,8 +405,8 @@ impl Guard {
     }
 
     /// The condition keys that every signed request has.
-    fn keys(&self, call: &Call, compiled: &Compiled, asked: &Asked) -> ConditionKeys {
-        let mut keys = self.request_keys(call, asked);
+    fn keys(&self, call: &Call, action: &str, compiled: &Compiled, asked: &Asked) -> ConditionKeys {
+        let mut keys = self.request_keys(call, action, asked);
         let seconds = call.received_unix_ms.div_euclid(1_000);
         keys.set("aws:PrincipalAccount", call.principal.account.as_str());
         keys.set("aws:PrincipalArn", compiled.caller.arn.as_str());
@@ -479,6 +484,11 @@ impl Guard {
     }
 }
 
+/// AWS: IAM has one endpoint, in `us-east-1`, and all its requests are made to that region.
+fn requested_region<'a>(action: &str, region: &'a str) -> &'a str {
+    if action.starts_with("iam:") { "us-east-1" } else { region }
+}
+
 fn rfc3339(unix_s: i64) -> String {
     let at = time::OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     at.format(&Rfc3339).unwrap_or_default()
@@ -501,10 +511,10 @@ fn not_yet(action: &str) -> AwsError {
 const SESSION_STS: [&str; 4] = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", "sts:GetCallerIdentity"];
 
 /// The account in an ARN; the caller's own where there is none, as for `*` and for IAM's AWS-owned policies.
-fn owner<'a>(resource: &'a str, own: &'a AccountId) -> &'a str {
+fn owner<'a>(resource: &'a str, own: &'a str) -> &'a str {
     match resource.split(':').nth(4) {
         Some(account) if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) => account,
-        _ => own.as_str(),
+        _ => own,
     }
 }
 
@@ -552,8 +562,8 @@ impl Authorizer for Guard {
         let keys = if compiled.asks || of_resource {
             // Whatever a policy of the resource may ask for beside.
             let asked = if of_resource { &Asked::default() } else { &compiled.asked };
-            let mut keys = self.keys(call, &compiled, asked);
-            keys.set("aws:ResourceAccount", owner(resource.as_str(), &principal.account));
+            let mut keys = self.keys(call, action, &compiled, asked);
+            keys.set("aws:ResourceAccount", owner(resource.as_str(), principal.account.as_str()));
             if compiled.asks_for_tags || about.policy.as_ref().is_some_and(|p| asks_for_tags(&p.policy)) {
                 self.resource_tags(resource.as_str(), &mut keys);
             }
@@ -577,7 +587,7 @@ impl Authorizer for Guard {
             caller: &compiled.caller,
             action,
             resource: resource.as_str(),
-            account: owner(resource.as_str(), &principal.account),
+            account: owner(resource.as_str(), principal.account.as_str()),
             context: &keys,
         };
         let decision = decide(&question, &sources);
@@ -634,5 +644,27 @@ impl Collector for GuardMetrics {
         let age = ConstGauge::new(self.0.mirror.age_ms().map_or(-1.0, |ms| ms as f64 / 1_000.0));
         let help = "How long ago the identities and policies that this node decides by were heard of, -1 before the first time";
         age.encode(encoder.encode_descriptor("iam_age_seconds", help, None, age.metric_type())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A policy that denies all but one region, IAM excepted by `us-east-1`, shut everybody out of IAM.
+    #[test]
+    fn iam_is_asked_in_its_own_region() {
+        assert_eq!(requested_region("iam:GetUser", "eu-west-3"), "us-east-1");
+        for action in ["sts:AssumeRole", "dynamodb:GetItem", "iamb:GetUser"] {
+            assert_eq!(requested_region(action, "eu-west-3"), "eu-west-3");
+        }
+    }
+
+    #[test]
+    fn a_resource_belongs_to_the_account_in_its_arn() {
+        assert_eq!(owner("arn:aws:iam::111122223333:role/r", "444455556666"), "111122223333");
+        for nobodys in ["*", "arn:aws:s3:::b", "arn:aws:iam::aws:policy/ReadOnlyAccess"] {
+            assert_eq!(owner(nobodys, "444455556666"), "444455556666");
+        }
     }
 }

@@ -26,20 +26,50 @@ pub struct Use {
 
 /// Times are kept to the minute: a key in steady use is noted once in that time.
 const GRANULARITY_S: i64 = 60;
-/// Credentials whose last note is remembered, for each operation; beyond it all are noted anew.
+/// Notes that are remembered, of all credentials and operations; beyond it those of other minutes are let go of, and if
+/// that isn't enough all are noted anew.
 const NOTED_MAX: usize = 100_000;
 /// Uses that wait to be taken; more are let go of, and counted.
 const WAITING_MAX: usize = 100_000;
 
 /// A service, and an operation where it is noted too.
 type What = (&'static str, &'static str);
+/// When each credential was last noted.
+#[derive(Default)]
+struct Noted {
+    last: HashMap<What, HashMap<String, AtomicI64>>,
+    /// In all of them.
+    count: usize,
+}
+
+impl Noted {
+    fn note(&mut self, what: What, credential: &str, minute: i64) {
+        if self.count >= NOTED_MAX {
+            self.forget(minute);
+        }
+        let before = self.last.entry(what).or_default().insert(credential.to_owned(), AtomicI64::new(minute));
+        self.count += usize::from(before.is_none());
+    }
+
+    fn forget(&mut self, minute: i64) {
+        self.last.retain(|_, all| {
+            all.retain(|_, last| *last.get_mut() == minute);
+            !all.is_empty()
+        });
+        self.count = self.last.values().map(HashMap::len).sum();
+        // Or they would be looked through again soon.
+        if self.count > NOTED_MAX / 2 {
+            *self = Noted::default();
+        }
+    }
+}
+
 type Name = (String, String, Option<String>, String);
 
 /// The uses that this node has noted.
 pub struct Usages {
     authorizer: Arc<dyn Authorizer>,
-    /// When each credential was last noted.
-    noted: RwLock<HashMap<What, HashMap<String, AtomicI64>>>,
+    noted: RwLock<Noted>,
     waiting: Mutex<HashMap<Name, Use>>,
     lost: AtomicU64,
 }
@@ -57,16 +87,11 @@ impl Usages {
     /// Whether it is to be noted now: it wasn't in this minute.
     fn is_due(&self, what: What, credential: &str, unix_s: i64) -> bool {
         let minute = unix_s.div_euclid(GRANULARITY_S);
-        if let Some(last) = self.noted.read().get(&what).and_then(|all| all.get(credential)) {
+        if let Some(last) = self.noted.read().last.get(&what).and_then(|all| all.get(credential)) {
             // Looked at first: a key in steady use is only read.
             return last.load(Ordering::Relaxed) != minute && last.swap(minute, Ordering::Relaxed) != minute;
         }
-        let mut noted = self.noted.write();
-        let all = noted.entry(what).or_default();
-        if all.len() >= NOTED_MAX {
-            all.clear();
-        }
-        all.insert(credential.to_owned(), AtomicI64::new(minute));
+        self.noted.write().note(what, credential, minute);
         true
     }
 
@@ -169,6 +194,24 @@ mod tests {
         used(&usages, "AKIATWO", "GetItem", Plane::Data, 63);
         assert_eq!(usages.take(2).len(), 2);
         assert_eq!((usages.take(9).len(), usages.take(9).len()), (1, 0));
+    }
+
+    /// Each operation had its own bound, and what was noted once stayed forever.
+    #[test]
+    fn what_is_remembered_is_bounded_in_all_and_ages() {
+        let mut noted = Noted::default();
+        let operations = ["CreateTable", "DeleteTable", "ListTables", "TagResource"];
+        for n in 0..NOTED_MAX {
+            noted.note(("dynamodb", operations[n % 4]), &n.to_string(), 1);
+        }
+        assert_eq!(noted.count, NOTED_MAX);
+        noted.note(("dynamodb", "UpdateTable"), "AKIAONE", 2);
+        assert_eq!((noted.count, noted.last.len()), (1, 1));
+        for n in 0..NOTED_MAX * 2 {
+            noted.note(("dynamodb", operations[n % 4]), &n.to_string(), 2);
+            assert!(noted.count <= NOTED_MAX);
+        }
+        assert_eq!(noted.count, noted.last.values().map(HashMap::len).sum::<usize>());
     }
 
     #[test]

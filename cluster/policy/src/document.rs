@@ -15,8 +15,10 @@ pub enum Effect {
 /// Where a document is to be used: what it may and must hold differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// Of a user, group or role, a managed policy, a boundary, a session policy: names no principal.
+    /// Of a user, group or role, a session policy: names no principal.
     Identity,
+    /// The same, but of the newest version of the language: what is to become a managed policy.
+    Managed,
     /// Of a resource: names principals.
     Resource,
     /// Who may assume a role: names principals, and no resource.
@@ -133,7 +135,7 @@ impl<'a> Raw<'a> {
         let resources = match self.resources {
             None => None,
             Some((not, any)) => {
-                let any = any.into_iter().map(|arn| ArnPattern::parse(arn, variables));
+                let any = any.into_iter().map(|arn| ArnPattern::of_resource(arn, variables));
                 let any = any.collect::<Result<_, _>>().map_err(|_| Malformed::legacy())?;
                 Some(Clause { not, any })
             }
@@ -175,6 +177,10 @@ impl Policy {
             Some("2008-10-17") | None => false,
             Some(_) => return Err(Malformed::syntax()),
         };
+        let (used, managed) = match used {
+            Use::Managed => (Use::Identity, true),
+            other => (other, false),
+        };
         let statements = match statements {
             Some(one @ Json::Map(_)) => std::slice::from_ref(one),
             Some(Json::List(many)) if !many.is_empty() => many,
@@ -200,7 +206,8 @@ impl Policy {
                 _ => {}
             }
         }
-        if used == Use::Identity && !variables {
+        // AWS takes any version everywhere else; in older ones variables are text.
+        if managed && !variables {
             return Err(Malformed("Policy document must be version 2012-10-17 or greater.".to_owned()));
         }
         if raw.iter().any(|statement| !["Allow", "Deny"].contains(&statement.effect)) {

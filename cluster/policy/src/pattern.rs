@@ -13,6 +13,9 @@ pub(crate) enum Sign {
     One,
     /// `*`: any number of them.
     Many,
+    /// Of a resource's ARN: `?` and `*` that don't reach over a colon.
+    OneWithin,
+    ManyWithin,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +150,34 @@ impl Pattern {
         pieces.into_iter().map(|parts| Pattern::new(parts, self.folded)).collect()
     }
 
+    /// Of a resource's ARN: with stars that end one of its first segments reaching over colons, and all other wildcards
+    /// there not; how many colons it has, and whether there is such a star.
+    fn reaching(&self) -> (Pattern, usize, bool) {
+        let (mut colons, mut reaches) = (0, false);
+        let last = self.parts.len().saturating_sub(1);
+        let parts = self.parts.iter().enumerate().map(|(at, part)| {
+            let Part::Signs(signs) = part else { return part.clone() };
+            let read = signs.iter().enumerate().map(|(place, sign)| {
+                let ends = match signs.get(place + 1) {
+                    Some(next) => *next == Sign::Byte(b':'),
+                    None => at == last,
+                };
+                let named = colons >= SEGMENTS - 1;
+                match sign {
+                    Sign::Byte(b':') => colons += 1,
+                    Sign::Many if ends && !named => reaches = true,
+                    Sign::Many if !named => return Sign::ManyWithin,
+                    Sign::One if !named => return Sign::OneWithin,
+                    _ => {}
+                }
+                *sign
+            });
+            Part::Signs(read.collect())
+        });
+        let parts = parts.collect();
+        (Pattern::new(parts, self.folded), colons, reaches)
+    }
+
     /// The keys of its variables: of those that have no default, or of those that have one too.
     pub(crate) fn variables(&self, defaulted: bool) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(move |part| match part {
@@ -225,7 +256,8 @@ impl Pattern {
     }
 }
 
-/// Linear but for the last star, to which it goes back: at most text times pattern.
+/// Linear but for the last star, to which it goes back: at most text times pattern. Stars that stay within their segment
+/// are gone back to first: what they can't reach, the last one that reaches further may.
 fn glob(signs: &[Sign], text: &[u8], folded: bool) -> bool {
     let character_end = |mut at: usize| {
         at += 1;
@@ -236,15 +268,23 @@ fn glob(signs: &[Sign], text: &[u8], folded: bool) -> bool {
     };
     let (mut sign, mut at) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
+    let mut star_within: Option<(usize, usize)> = None;
     loop {
         let stepped = match (signs.get(sign), text.get(at)) {
             (None, None) => return true,
             (Some(Sign::Many), _) => {
                 star = Some((sign + 1, at));
+                star_within = None;
                 sign += 1;
                 true
             }
-            (Some(Sign::One), Some(_)) => {
+            (Some(Sign::ManyWithin), _) => {
+                star_within = Some((sign + 1, at));
+                sign += 1;
+                true
+            }
+            (Some(Sign::OneWithin), Some(b':')) => false,
+            (Some(Sign::One | Sign::OneWithin), Some(_)) => {
                 sign += 1;
                 at = character_end(at);
                 true
@@ -262,15 +302,19 @@ fn glob(signs: &[Sign], text: &[u8], folded: bool) -> bool {
         if stepped {
             continue;
         }
-        match star {
-            Some((after, from)) if from < text.len() => {
-                let next = character_end(from);
-                star = Some((after, next));
-                sign = after;
-                at = next;
+        let back = match (star_within, star) {
+            (Some((after, from)), _) if text.get(from).is_some_and(|b| *b != b':') => (&mut star_within, after, from),
+            (_, Some((after, from))) if from < text.len() => {
+                star_within = None;
+                (&mut star, after, from)
             }
             _ => return false,
-        }
+        };
+        let (place, after, from) = back;
+        let next = character_end(from);
+        *place = Some((after, next));
+        sign = after;
+        at = next;
     }
 }
 
@@ -279,49 +323,81 @@ fn glob(signs: &[Sign], text: &[u8], folded: bool) -> bool {
 pub(crate) enum ArnPattern {
     Everything,
     Segments(Vec<Pattern>),
+    /// Of a resource: some of its stars end a segment, and may reach over the colon after it.
+    Across {
+        segments: Vec<Pattern>,
+        whole: Pattern,
+        colons: usize,
+    },
+    /// Variables stand for segments, or for a whole ARN: it is cut once they have their values.
+    Uncut(Pattern),
 }
 
 const SEGMENTS: usize = 6;
 
-/// A given ARN, cut once for all patterns that it is compared with; nothing where it has fewer segments.
+/// A given ARN, cut once for all patterns that it is compared with.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CutArn<'a>(Option<[&'a str; SEGMENTS]>);
+pub(crate) struct CutArn<'a> {
+    whole: &'a str,
+    colons: usize,
+    /// Nothing where it has fewer segments.
+    segments: Option<[&'a str; SEGMENTS]>,
+}
 
 impl<'a> CutArn<'a> {
     pub(crate) fn new(arn: &'a str) -> Self {
         let mut pieces = arn.splitn(SEGMENTS, ':');
         let mut segments = [""; SEGMENTS];
         let whole = segments.iter_mut().all(|segment| pieces.next().map(|piece| *segment = piece).is_some());
-        CutArn(whole.then_some(segments))
+        let colons = arn.bytes().filter(|b| *b == b':').count();
+        CutArn { whole: arn, colons, segments: whole.then_some(segments) }
     }
 }
 
 impl ArnPattern {
+    /// As conditions compare ARNs: segment by segment.
     pub(crate) fn parse(text: &str, variables: bool) -> Result<ArnPattern, BadVariable> {
         if text == "*" {
             return Ok(ArnPattern::Everything);
         }
-        let mut segments = Pattern::parse(text, Reading { wildcards: true, variables })?.split(SEGMENTS);
+        let whole = Pattern::parse(text, Reading { wildcards: true, variables })?;
+        let mut segments = whole.split(SEGMENTS);
+        if segments.iter().take(SEGMENTS - 1).any(|segment| segment.variables(true).next().is_some()) {
+            return Ok(ArnPattern::Uncut(whole));
+        }
         // An ARN that ends early is completed with stars.
         segments.resize_with(SEGMENTS, Pattern::anything);
         Ok(ArnPattern::Segments(segments))
     }
 
+    /// Of `Resource` and `NotResource`. AWS: "If the * wildcard is the last character of a resource ARN segment, it can
+    /// expand to match beyond the colon boundaries".
+    pub(crate) fn of_resource(text: &str, variables: bool) -> Result<ArnPattern, BadVariable> {
+        let parsed = ArnPattern::parse(text, variables)?;
+        let ArnPattern::Segments(segments) = parsed else { return Ok(parsed) };
+        let whole = Pattern::parse(text, Reading { wildcards: true, variables })?;
+        Ok(match whole.reaching() {
+            (whole, colons, true) => ArnPattern::Across { segments, whole, colons },
+            (_, _, false) => ArnPattern::Segments(segments),
+        })
+    }
+
+    fn patterns(&self) -> &[Pattern] {
+        match self {
+            ArnPattern::Everything => &[],
+            ArnPattern::Segments(segments) | ArnPattern::Across { segments, .. } => segments,
+            ArnPattern::Uncut(whole) => std::slice::from_ref(whole),
+        }
+    }
+
     pub(crate) fn variables(&self, defaulted: bool) -> impl Iterator<Item = &str> {
-        let segments = match self {
-            ArnPattern::Everything => &[][..],
-            ArnPattern::Segments(segments) => segments,
-        };
-        segments.iter().flat_map(move |segment| segment.variables(defaulted))
+        self.patterns().iter().flat_map(move |pattern| pattern.variables(defaulted))
     }
 
     /// About the memory that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        let segments = match self {
-            ArnPattern::Everything => &[][..],
-            ArnPattern::Segments(segments) => segments,
-        };
-        size_of::<ArnPattern>() + segments.iter().map(Pattern::bytes).sum::<usize>()
+        let whole = if let ArnPattern::Across { whole, .. } = self { whole.bytes() } else { 0 };
+        size_of::<ArnPattern>() + self.patterns().iter().map(Pattern::bytes).sum::<usize>() + whole
     }
 
     pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {
@@ -329,12 +405,26 @@ impl ArnPattern {
     }
 
     pub(crate) fn matches_cut(&self, arn: &CutArn<'_>, context: &Context) -> bool {
-        match (self, &arn.0) {
-            (ArnPattern::Everything, _) => true,
-            (ArnPattern::Segments(segments), Some(given)) => {
-                segments.iter().zip(given).all(|(segment, given)| segment.matches(given, context))
+        let by_segment = |segments: &[Pattern]| {
+            let given = arn.segments.as_ref();
+            given.is_some_and(|given| segments.iter().zip(given).all(|(one, given)| one.matches(given, context)))
+        };
+        match self {
+            ArnPattern::Everything => true,
+            ArnPattern::Segments(segments) => by_segment(segments),
+            // A star that reaches over a colon takes one that the pattern doesn't have.
+            ArnPattern::Across { segments, whole, colons } => {
+                by_segment(segments)
+                    || arn.colons > *colons && arn.segments.is_some() && whole.matches(arn.whole, context)
             }
-            (ArnPattern::Segments(_), None) => false,
+            ArnPattern::Uncut(whole) => match (whole.signs(context), &arn.segments) {
+                (Some(signs), Some(given)) => {
+                    let pieces = signs.splitn(SEGMENTS, |sign| *sign == Sign::Byte(b':'));
+                    // What ends early is completed with stars here too.
+                    pieces.zip(given).all(|(signs, given)| glob(signs, given.as_bytes(), false))
+                }
+                _ => false,
+            },
         }
     }
 }
@@ -404,8 +494,67 @@ mod tests {
         assert!(!ArnPattern::parse("arn:aws:*", true).unwrap().matches("*", &context));
     }
 
+    /// AWS's example of a Deny on a table beside an Allow of everything: it did not hold.
+    #[test]
+    fn stars_that_end_a_segment_of_a_resource_reach_over_colons() {
+        let context = Context::default();
+        let matches = |pattern: &str, arn: &str| {
+            let (resource, arn_like) = (ArnPattern::of_resource(pattern, true), ArnPattern::parse(pattern, true));
+            (resource.unwrap().matches(arn, &context), arn_like.unwrap().matches(arn, &context))
+        };
+        let table = "arn:aws:dynamodb:us-east-1:111122223333:table/t";
+        let index = "arn:aws:dynamodb:us-east-1:111122223333:table/t/index/i";
+        for pattern in ["arn:aws:dynamodb:*:table/t", "arn:aws:dynamodb:us-*:table/?", "arn:aws:*:table/t"] {
+            assert_eq!(matches(pattern, table), (true, false), "{pattern}");
+            assert_eq!(matches(pattern, index), (false, false), "{pattern}");
+        }
+        // Not those within a segment, and not `?`.
+        for pattern in [
+            "arn:aws:dynamodb:us*1:table/t",
+            "arn:aws:dynamodb:?:table/t",
+            "arn:aws:dynamodb:*:?:table/t",
+            "arn:aws:dynamodb:*:x*/t",
+            "arn:aws:dynamodb:*:111122223333:index/i",
+        ] {
+            assert_eq!(matches(pattern, table), (false, false), "{pattern}");
+        }
+        for (pattern, arn) in [
+            ("arn:aws:dynamodb:*:111122223333:table/*", table),
+            ("arn:aws:dynamodb:*", table),
+            ("arn:aws:s3:::b/*:x", "arn:aws:s3:::b/a:b:x"),
+            ("arn:aws:s3:::b/?x", "arn:aws:s3:::b/:x"),
+        ] {
+            assert_eq!(matches(pattern, arn), (true, true), "{pattern}");
+        }
+        assert_eq!(matches("arn:aws:logs:*:log-group:a:*", "arn:aws:logs:r:1:log-group:a:s"), (true, false));
+        assert_eq!(matches("arn:aws:*:*:*:t", "arn:aws"), (false, false));
+    }
+
+    /// It was cut before the variable had its value: a whole ARN was one segment.
+    #[test]
+    fn a_variable_may_be_a_whole_arn() {
+        let mut context = Context::default();
+        let role = "arn:aws:iam::111122223333:role/p/r";
+        context.set("aws:PrincipalArn", role);
+        context.set("aws:PrincipalTag/star", "arn:*");
+        context.set("aws:PrincipalAccount", "111122223333");
+        let matches = |pattern: &str| ArnPattern::parse(pattern, true).unwrap().matches(role, &context);
+        assert!(matches("${aws:PrincipalArn}") && matches("arn:aws:iam::${aws:PrincipalAccount}:role/*"));
+        assert!(matches("arn:aws:iam::${aws:PrincipalAccount}") && matches("${aws:PrincipalTag/none, 'arn:aws:iam'}"));
+        for pattern in
+            ["${aws:PrincipalArn}/x", "${aws:PrincipalTag/star}", "${aws:PrincipalTag/none}", "${aws:username}:*"]
+        {
+            assert!(!matches(pattern), "{pattern}");
+        }
+    }
+
     fn by_definition(signs: &[Sign], text: &[char]) -> bool {
         match (signs.split_first(), text.split_first()) {
+            (Some((Sign::ManyWithin, rest)), _) => {
+                let most = text.iter().take_while(|c| **c != ':').count();
+                (0..=most).any(|n| by_definition(rest, &text[n..]))
+            }
+            (Some((Sign::OneWithin, signs)), Some((c, text))) => *c != ':' && by_definition(signs, text),
             (None, None) => true,
             (Some((Sign::Many, rest)), _) => (0..=text.len()).any(|n| by_definition(rest, &text[n..])),
             (Some((Sign::One, signs)), Some((_, text))) => by_definition(signs, text),
@@ -418,8 +567,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_fast_match_is_the_defined_one(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
+        fn the_fast_match_is_the_defined_one(
+            pattern in prop_oneof!["[ab*?]{0,8}", "[ab:*+.]{0,8}"],
+            text in "[ab:]{0,10}",
+        ) {
             let signs: Vec<Sign> = pattern.bytes().map(|b| match b {
+                b'+' => Sign::ManyWithin,
+                b'.' => Sign::OneWithin,
                 b'*' => Sign::Many,
                 b'?' => Sign::One,
                 b => Sign::Byte(b),

@@ -113,7 +113,7 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in ".{0,200}") {
-        for used in [Use::Identity, Use::Resource, Use::Trust] {
+        for used in [Use::Identity, Use::Managed, Use::Resource, Use::Trust] {
             let _ = Policy::parse(&text, used);
             let wrapped = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": text, "Resource": text,
                 "Condition": {"StringLike": {"a:b": text}, "IpAddress": {"a:b": text}}}});
@@ -160,7 +160,6 @@ fn refusals_are_in_awss_words() {
         assert_eq!(words(&document, Use::Identity), syntax, "{document:.80}");
     }
     for (document, said) in [
-        (json!({"Statement": allow}).to_string(), "Policy document must be version 2012-10-17 or greater."),
         (without("Action"), "Policy statement must contain actions."),
         (with("Action", json!([])), "Policy statement must contain actions."),
         (without("Resource"), "Policy statement must contain resources."),
@@ -196,6 +195,12 @@ fn refusals_are_in_awss_words() {
     ] {
         assert_eq!(words(&document, Use::Identity), said, "{document}");
     }
+    for old in [json!({"Statement": allow}), json!({"Version": "2008-10-17", "Statement": allow})] {
+        let said = "Policy document must be version 2012-10-17 or greater.";
+        assert_eq!(words(&old.to_string(), Use::Managed), said);
+        assert!(Policy::parse(&old.to_string(), Use::Identity).is_ok(), "{old}");
+    }
+    assert!(Policy::parse(&one(allow.clone()), Use::Managed).is_ok());
     let trust =
         |principal: Value, action: &str| one(json!({"Effect": "Allow", "Principal": principal, "Action": action}));
     assert!(Policy::parse(&trust(json!({"AWS": "111122223333"}), "sts:AssumeRole"), Use::Trust).is_ok());
@@ -225,4 +230,28 @@ fn refusals_are_in_awss_words() {
     }
     assert_eq!(words(&but("Allow", Some("*")), Use::Resource), "Allow with NotPrincipal is not allowed.");
     assert!(Policy::parse(&but("Deny", Some("*")), Use::Resource).is_ok());
+}
+
+/// AWS: without `Version` it is 2008-10-17, and variables "are treated as literal strings in the policy".
+#[test]
+fn variables_are_text_in_older_policies() {
+    let caller =
+        Caller { arn: format!("arn:aws:iam::{ACCOUNT}:user/a"), account: ACCOUNT.to_owned(), kind: CallerKind::User };
+    let mut context = Context::default();
+    context.set("aws:username", "a");
+    let allows = |version: Option<&str>, resource: &str| {
+        let allow = json!({"Effect": "Allow", "Action": "s:Get", "Resource": "arn:aws:s:::${aws:username}"});
+        let mut document = json!({"Statement": allow});
+        if let Some(version) = version {
+            document["Version"] = json!(version);
+        }
+        let policy = Policy::parse(&document.to_string(), Use::Identity).unwrap();
+        let question = Question { caller: &caller, action: "s:Get", resource, account: ACCOUNT, context: &context };
+        let identity = [Named { name: "p", policy: &policy }];
+        decide(&question, &Sources { identity: &identity, ..Sources::default() }).is_allowed()
+    };
+    for (version, variable) in [(Some("2012-10-17"), true), (Some("2008-10-17"), false), (None, false)] {
+        assert_eq!(allows(version, "arn:aws:s:::a"), variable, "{version:?}");
+        assert_eq!(allows(version, "arn:aws:s:::${aws:username}"), !variable, "{version:?}");
+    }
 }

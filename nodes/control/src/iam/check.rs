@@ -135,7 +135,8 @@ pub fn managed_document(value: Option<&str>) -> Result<&str, AwsError> {
     if size(value) > DOCUMENT_MAX {
         return Err(quota("PolicySize", DOCUMENT_MAX));
     }
-    document(Some(value))
+    Policy::parse(value, Use::Managed).map_err(|e| malformed(e.0))?;
+    Ok(value)
 }
 
 /// Who may assume a role.

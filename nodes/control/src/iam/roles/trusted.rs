@@ -1,8 +1,8 @@
 //! Whom a role's trust policy means: AWS keeps the unique ids that users and roles had when the policy was written, so
 //! that who comes later under the same name isn't trusted.
 //!
-//! The policy is stored as it was written, and beside it the ids. Where an ARN is somebody else's by now, or nobody's,
-//! the policy is read, and shown, with the id in its place, which no caller matches.
+//! The policy is stored as it was written, and beside it the ids. Where those whom it names have another ARN by now, it is
+//! read, and shown, with that one; where they are gone, with the id in its place, which no caller matches.
 
 use crate::iam::prelude::*;
 use breakwater_meta::Mirror;
@@ -86,23 +86,44 @@ pub async fn resolve(ctx: &Context, call: &Call, trust: &str) -> Result<Ids, Aws
     Ok(ids)
 }
 
-/// The policy as it is meant now, with ids in place of ARNs that aren't whom it names any more.
-pub fn meant(mirror: &Mirror, account: &AccountId, role: &Role) -> String {
-    let entry = mirror.get(&key(account, &role.name));
-    let ids = entry.and_then(|entry| records::read::<Ids>(&entry.value).ok()).unwrap_or_default();
-    let gone = |arn: &str| -> Option<&String> {
-        let id = ids.get(arn)?;
-        let (kind, key) = record_of(arn)?;
-        let now = mirror.get(&key).and_then(|entry| id_in(kind, arn, &entry.value));
-        (now.as_ref() != Some(id)).then_some(id)
+/// The ARN that somebody with this id has now, whom a policy named by `arn`; nothing where they are gone. Users may have
+/// been renamed, or moved to another path, and are the same users still.
+fn present(arn: &str, id: &str, get: &impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<String> {
+    let account = AccountId::new(arn.split(':').nth(4)?).ok()?;
+    let (kind, key) = record_of(arn)?;
+    let found = |key: &[u8]| -> Option<String> {
+        let record = get(key)?;
+        let (found, path, name) = match kind {
+            Kind::User => records::read::<User>(&record).ok().map(|user| (user.id, user.path, user.name))?,
+            _ => records::read::<Role>(&record).ok().map(|role| (role.id, role.path, role.name))?,
+        };
+        (found == id).then(|| records::arn(&account, kind, &path, &name))
     };
-    if ids.keys().all(|arn| gone(arn).is_none()) {
+    found(&key).or_else(|| {
+        let name = records::read::<String>(&get(&records::renamed_key(&account, id))?).ok()?;
+        found(&records::key(&account, kind, &name))
+    })
+}
+
+/// The policy as it is meant now: with the ARNs that those whom it names have now, and with ids in place of those who are
+/// gone, whoever has their names.
+pub fn meant(mirror: &Mirror, account: &AccountId, role: &Role) -> String {
+    meant_by(|key| mirror.get(key).map(|entry| entry.value.to_vec()), account, role)
+}
+
+fn meant_by(get: impl Fn(&[u8]) -> Option<Vec<u8>>, account: &AccountId, role: &Role) -> String {
+    let ids = get(&key(account, &role.name)).and_then(|ids| records::read::<Ids>(&ids).ok()).unwrap_or_default();
+    let changed = |arn: &str| -> Option<String> {
+        let id = ids.get(arn)?;
+        Some(present(arn, id, &get).unwrap_or_else(|| id.clone())).filter(|now| now != arn)
+    };
+    if ids.keys().all(|arn| changed(arn).is_none()) {
         return role.trust.clone();
     }
     let Ok(mut document) = serde_json::from_str::<Value>(&role.trust) else { return role.trust.clone() };
     for principal in principals(&mut document) {
-        if let Some(id) = principal.as_str().and_then(gone) {
-            *principal = id.as_str().into();
+        if let Some(now) = principal.as_str().and_then(changed) {
+            *principal = now.into();
         }
     }
     document.to_string()
@@ -127,5 +148,57 @@ mod tests {
             assert!(record_of(other).is_none(), "{other}");
         }
         assert!(is_unique_id("AIDA1234567890ABCDEF") && !is_unique_id("arn:aws:iam::111122223333:user/x"));
+    }
+
+    /// AWS: a policy follows the user, whatever she is called. Renaming her broke every policy that named her.
+    #[test]
+    fn a_policy_follows_a_user_to_her_new_name() {
+        let account = AccountId::new("111122223333").unwrap();
+        let user = |name: &str, path: &str, id: &str| {
+            let user = User {
+                name: name.to_owned(),
+                id: id.to_owned(),
+                path: path.to_owned(),
+                created_unix_s: 0,
+                groups: BTreeSet::new(),
+                policies: Policies::default(),
+                boundary: None,
+                tags: BTreeMap::new(),
+                access_keys: Vec::new(),
+            };
+            (records::key(&account, Kind::User, name), records::write(&user).unwrap())
+        };
+        let ann = "arn:aws:iam::111122223333:user/ann";
+        let role = Role {
+            name: "r".to_owned(),
+            id: "AROAR".to_owned(),
+            path: "/".to_owned(),
+            created_unix_s: 0,
+            trust: json!({"Statement": {"Principal": {"AWS": ann}}}).to_string(),
+            description: None,
+            max_session_s: 3_600,
+            policies: Policies::default(),
+            boundary: None,
+            tags: BTreeMap::new(),
+        };
+        let ids = Ids::from([(ann.to_owned(), "AIDAANN".to_owned())]);
+        let ids = (key(&account, "r"), records::write(&ids).unwrap());
+        let renamed =
+            |name: &str| (records::renamed_key(&account, "AIDAANN"), records::write(&name.to_owned()).unwrap());
+        let meant = |more: &[(Vec<u8>, Vec<u8>)]| {
+            let all: BTreeMap<Vec<u8>, Vec<u8>> = more.iter().chain([&ids]).cloned().collect();
+            let meant = meant_by(|key| all.get(key).cloned(), &account, &role);
+            let mut meant: Value = serde_json::from_str(&meant).unwrap();
+            principals(&mut meant)[0].as_str().unwrap().to_owned()
+        };
+        assert_eq!(meant(&[user("ann", "/", "AIDAANN")]), ann);
+        let bea = "arn:aws:iam::111122223333:user/bea";
+        assert_eq!(meant(&[user("bea", "/", "AIDAANN"), renamed("bea")]), bea);
+        // Another ann came, and the first one moved.
+        assert_eq!(meant(&[user("ann", "/", "AIDAOTHER"), user("bea", "/", "AIDAANN"), renamed("bea")]), bea);
+        assert_eq!(meant(&[user("ann", "/p/", "AIDAANN")]), "arn:aws:iam::111122223333:user/p/ann");
+        for gone in [vec![], vec![user("ann", "/", "AIDAOTHER")], vec![user("bea", "/", "AIDAOTHER"), renamed("bea")]] {
+            assert_eq!(meant(&gone), "AIDAANN");
+        }
     }
 }
