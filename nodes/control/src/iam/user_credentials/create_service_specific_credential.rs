@@ -31,6 +31,10 @@ impl Operation for CreateServiceSpecificCredential {
     const CONDITION_KEYS: &'static [&'static str] =
         &["iam:ServiceSpecificCredentialServiceName", "iam:ServiceSpecificCredentialAgeDays"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::at_most(request.service_name.as_deref(), "serviceName", 128)
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         if let Some(service) = &request.service_name {
             keys.set("iam:ServiceSpecificCredentialServiceName", service.as_str());
