@@ -236,10 +236,8 @@ pub fn tag(tags: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<(), AwsE
             return Err(constraint(key, &at, "Member must have length greater than or equal to 1"));
         }
         if !is_tag(key) || !is_tag(value) {
-            return Err(validation(format!(
-                "1 validation error detected: Value '{key}' at 'tags' failed to satisfy constraint: Member must satisfy \
-                 regular expression pattern: [\\p{{L}}\\p{{Z}}\\p{{N}}_.:/=+\\-@]+"
-            )));
+            let words = "Member must satisfy regular expression pattern: [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+";
+            return Err(constraint(key, "tags", words));
         }
         if key.to_lowercase().starts_with("aws:") {
             return Err(invalid_input("System tags cannot be added/updated/deleted by requester"));

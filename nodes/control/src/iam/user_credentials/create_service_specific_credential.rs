@@ -78,7 +78,7 @@ impl Operation for CreateServiceSpecificCredential {
             let own = &user.record.name;
             let first = format!("{own}-at-{account}");
             let service_user = match key {
-                Some((_, kind)) => format!("{kind}-{}-{first}", crate::iam::pem::random_id(4).to_lowercase()),
+                Some((_, kind)) => format!("{kind}-{}-{first}", shapes::random_id(4).to_lowercase()),
                 None if others.iter().any(|other| other.service_user == first) => format!("{own}+1-at-{account}"),
                 None => first,
             };
