@@ -78,3 +78,24 @@ def test_who_calls_as_a_role_must_name_the_user(iam, person):
         assert error_of(info) == ("ValidationError", "Must specify userName when calling with non-User credentials")
     assert session.get_user(UserName=person.name)["User"]["UserName"] == person.name
     remove_role(iam, role)
+
+
+def test_long_values_are_refused_before_policies_are_asked(person):
+    """No pattern of a policy is compared with a megabyte: the answer is the same for who may do nothing."""
+    mine = person.client("iam")
+    mine.meta.config.parameter_validation = False
+    long = "x" * 500_000
+    tags, user = [{"Key": "k", "Value": long}], {"UserName": person.name}
+    for call, arguments in [
+        (mine.create_user, {"UserName": name("user"), "Tags": tags}),
+        (mine.create_user, {"UserName": name("user"), "PermissionsBoundary": long}),
+        (mine.tag_user, {**user, "Tags": tags}),
+        (mine.untag_user, {**user, "TagKeys": [long]}),
+        (mine.attach_user_policy, {**user, "PolicyArn": long}),
+        (mine.put_user_permissions_boundary, {**user, "PermissionsBoundary": long}),
+    ]:
+        with pytest.raises(ClientError) as info:
+            call(**arguments)
+        code, message = error_of(info)
+        assert code == "ValidationError" and len(message) < 300, (call, code)
+    assert outcome(mine.tag_user, **user, Tags=[{"Key": "k", "Value": "v"}]) == "AccessDenied"

@@ -23,6 +23,20 @@ pub fn required<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsErro
     })
 }
 
+/// What AWS's model bounds. Operations look at it before a policy's patterns are compared with it, so that nobody pays for
+/// a megabyte's comparison.
+pub fn at_most(value: Option<&str>, at: &str, most: usize) -> Result<(), AwsError> {
+    match value.is_some_and(|value| value.chars().count() > most) {
+        // What is that long isn't repeated.
+        true => Err(constraint("", at, &format!("Member must have length less than or equal to {most}"))),
+        false => Ok(()),
+    }
+}
+
+pub fn arn(value: Option<&str>, at: &str) -> Result<(), AwsError> {
+    at_most(value, at, 2_048)
+}
+
 fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
 }
@@ -184,29 +198,47 @@ pub struct Tag {
 }
 
 const TAGS_MAX: usize = 50;
+const TAG_KEY_MAX: usize = 128;
+const TAG_VALUE_MAX: usize = 256;
 
 fn is_tag(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c))
 }
 
-/// Adds tags to those that are there.
-pub fn tag(tags: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<(), AwsError> {
-    if more.len() > TAGS_MAX {
+/// How many tags a request brings at most, and how long they are.
+pub fn tag_lengths(tags: Option<&[Tag]>) -> Result<(), AwsError> {
+    let tags = tags.unwrap_or_default();
+    if tags.len() > TAGS_MAX {
         return Err(quota("TagsPerResource", TAGS_MAX));
     }
-    for tag in more {
+    for (n, tag) in (1..).zip(tags) {
+        at_most(Some(&tag.key), &format!("tags.{n}.member.key"), TAG_KEY_MAX)?;
+        at_most(Some(&tag.value), &format!("tags.{n}.member.value"), TAG_VALUE_MAX)?;
+    }
+    Ok(())
+}
+
+pub fn tag_keys(keys: Option<&[String]>) -> Result<(), AwsError> {
+    let keys = keys.unwrap_or_default();
+    if keys.len() > TAGS_MAX {
+        let words = format!("Member must have length less than or equal to {TAGS_MAX}");
+        return Err(constraint("", "tagKeys", &words));
+    }
+    (1..).zip(keys).try_for_each(|(n, key)| at_most(Some(key), &format!("tagKeys.{n}.member"), TAG_KEY_MAX))
+}
+
+/// Adds tags to those that are there.
+pub fn tag(tags: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<(), AwsError> {
+    tag_lengths(Some(more))?;
+    for (n, tag) in (1..).zip(more) {
         let (key, value) = (tag.key.as_str(), tag.value.as_str());
-        if key.is_empty() || key.chars().count() > 128 {
-            return Err(constraint(key, "tags.1.member.key", "Member must have length between 1 and 128, inclusive"));
-        }
-        if value.chars().count() > 256 {
-            return Err(constraint(value, "tags.1.member.value", "Member must have length less than or equal to 256"));
+        if key.is_empty() {
+            let at = format!("tags.{n}.member.key");
+            return Err(constraint(key, &at, "Member must have length greater than or equal to 1"));
         }
         if !is_tag(key) || !is_tag(value) {
-            return Err(validation(format!(
-                "1 validation error detected: Value '{key}' at 'tags' failed to satisfy constraint: Member must satisfy \
-                 regular expression pattern: [\\p{{L}}\\p{{Z}}\\p{{N}}_.:/=+\\-@]+"
-            )));
+            let words = "Member must satisfy regular expression pattern: [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+";
+            return Err(constraint(key, "tags", words));
         }
         if key.to_lowercase().starts_with("aws:") {
             return Err(invalid_input("System tags cannot be added/updated/deleted by requester"));
@@ -225,7 +257,7 @@ pub fn tag(tags: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<(), AwsE
     Ok(())
 }
 
-/// The condition keys of tags in a request.
+/// The condition keys of tags in a request, whose [`tag_lengths`] are known to be bounded.
 pub fn request_tags(keys: &mut ConditionKeys, tags: Option<&[Tag]>) {
     let Some(tags) = tags.filter(|tags| !tags.is_empty()) else { return };
     keys.set_many("aws:TagKeys", tags.iter().map(|t| t.key.clone()).collect());
@@ -253,6 +285,25 @@ mod tests {
         for bad in ["", "a/", "/a", "/a b/"] {
             assert!(path(Some(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_conditions_compare_is_no_longer_than_awss_model_says() {
+        let mut tags = BTreeMap::new();
+        let long = "x".repeat(1_000_000);
+        let one = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+        for bad in [one(&long, "v"), one("k", &long)] {
+            let refused = tag_lengths(Some(&[one("k", "v"), bad.clone()])).unwrap_err();
+            assert_eq!(refused.code, "ValidationError");
+            assert!(refused.message.contains("tags.2.member.") && refused.message.len() < 200, "{}", refused.message);
+            assert!(tag(&mut tags, &[bad]).is_err() && tags.is_empty());
+        }
+        assert!(tag_lengths(Some(&vec![one("k", "v"); 51])).is_err() && tag_lengths(None).is_ok());
+        assert!(tag_keys(Some(&["k".to_owned(), long.clone()])).is_err());
+        assert!(tag_keys(Some(&vec!["k".to_owned(); 51])).is_err() && tag_keys(Some(&["k".repeat(128)])).is_ok());
+        let refused = arn(Some(&long), "policyArn").unwrap_err();
+        assert_eq!(refused.code, "ValidationError");
+        assert!(arn(Some(&"x".repeat(2_048)), "policyArn").is_ok() && arn(None, "policyArn").is_ok());
     }
 
     #[test]

@@ -108,13 +108,6 @@ pub fn check_chain(der: &[u8], chain: &str) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// Capitals and digits.
-pub fn random_id(length: usize) -> String {
-    const SIGNS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let random: [u8; 32] = rand::random();
-    random.iter().cycle().take(length.min(32)).map(|b| char::from(SIGNS[usize::from(*b & 31)])).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

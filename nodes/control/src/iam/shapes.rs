@@ -20,15 +20,21 @@ pub fn time(unix_s: i64) -> String {
     at.format(&format).unwrap_or_default()
 }
 
-/// Twenty signs, as IAM's unique ids: `AIDA…` for users, `AGPA…` for groups, `ANPA…` for policies, `AKIA…` for keys.
-pub fn unique_id(prefix: &str) -> String {
-    const SIGNS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let random: [u8; 16] = rand::random();
-    let tail = random.iter().map(|b| char::from(SIGNS[usize::from(*b & 31)]));
-    prefix.chars().chain(tail).take(20).collect()
+/// Capitals and the digits from 2 to 7.
+const ID_SIGNS: data_encoding::Encoding = data_encoding::BASE32_NOPAD;
+
+/// At most 32 signs.
+pub fn random_id(length: usize) -> String {
+    let mut id = ID_SIGNS.encode(&rand::random::<[u8; 20]>());
+    id.truncate(length);
+    id
 }
 
-const ID_SIGNS: data_encoding::Encoding = data_encoding::BASE32_NOPAD;
+/// Twenty signs, as IAM's unique ids: `AIDA…` for users, `AGPA…` for groups, `ANPA…` for policies, `AKIA…` for keys.
+pub fn unique_id(prefix: &str) -> String {
+    let tail = random_id(20usize.saturating_sub(prefix.len()));
+    format!("{prefix}{tail}")
+}
 
 /// The id of a temporary access key, as `ASIA…`: like AWS's, it holds the number of its account.
 pub fn temporary_id(account: &AccountId) -> String {
@@ -220,6 +226,9 @@ mod tests {
     fn ids_and_times() {
         let (a, b) = (unique_id("AIDA"), unique_id("AIDA"));
         assert!(a.len() == 20 && a.starts_with("AIDA") && a != b);
+        let random = random_id(32);
+        assert!(random.len() == 32 && random_id(4).len() == 4 && random != random_id(32));
+        assert!(random.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b)), "{random}");
         let account = AccountId::new("111122223333").unwrap();
         let key = temporary_id(&account);
         assert!(key.len() == 20 && key != temporary_id(&account), "{key}");

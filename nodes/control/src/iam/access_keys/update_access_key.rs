@@ -34,10 +34,8 @@ impl Operation for UpdateAccessKey {
             "Active" => true,
             "Inactive" => false,
             other => {
-                return Err(errors::validation(format!(
-                    "1 validation error detected: Value '{other}' at 'status' failed to satisfy constraint: Member must \
-                     satisfy enum value set: [Active, Inactive]"
-                )));
+                let words = "Member must satisfy enum value set: [Active, Inactive]";
+                return Err(check::constraint(other, "status", words));
             }
         };
         ctx.change(call, || async {

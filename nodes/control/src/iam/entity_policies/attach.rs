@@ -27,6 +27,10 @@ impl<E: Entity> Operation for Attach<E> {
     const CONDITION_KEYS: &'static [&'static str] =
         if E::BOUNDED { &["iam:PermissionsBoundary", "iam:PolicyARN"] } else { &["iam:PolicyARN"] };
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::arn(request.policy_arn.as_deref(), "policyArn")
+    }
+
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);
         if let Some(arn) = &request.policy_arn {
@@ -41,7 +45,6 @@ impl<E: Entity> Operation for Attach<E> {
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = entity::name::<E>(&request.names)?;
         let arn = check::required(request.policy_arn.as_deref(), "policyArn")?;
-        crate::iam::service_linked_roles::check_attachable(arn)?;
         ctx.change(call, || async {
             let mut found = ctx.named::<E::Record>(call, E::KIND, name).await?;
             E::protect(&found.record)?;

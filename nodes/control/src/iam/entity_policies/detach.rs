@@ -25,6 +25,10 @@ impl<E: Entity> Operation for Detach<E> {
     const CONDITION_KEYS: &'static [&'static str] =
         if E::BOUNDED { &["iam:PermissionsBoundary", "iam:PolicyARN"] } else { &["iam:PolicyARN"] };
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::arn(request.policy_arn.as_deref(), "policyArn")
+    }
+
     fn conditions(ctx: &Context, call: &Call, request: &Request, keys: &mut ConditionKeys) {
         ctx.boundary_key(call, E::KIND, E::name(&request.names), keys);
         if let Some(arn) = &request.policy_arn {

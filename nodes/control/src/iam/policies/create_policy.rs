@@ -26,6 +26,10 @@ impl Operation for CreatePolicy {
     const RESOURCE_TYPE: &'static str = "policy";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::tag_lengths(request.tags.as_deref())
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());
     }

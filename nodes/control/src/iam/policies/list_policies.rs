@@ -36,10 +36,8 @@ impl Operation for ListPolicies {
         let max = check::max_items(request.max_items)?;
         let scope = request.scope.as_deref().unwrap_or("All");
         if !["All", "AWS", "Local"].contains(&scope) {
-            return Err(errors::validation(format!(
-                "1 validation error detected: Value '{scope}' at 'scope' failed to satisfy constraint: Member must satisfy \
-                 enum value set: [All, AWS, Local]"
-            )));
+            let words = "Member must satisfy enum value set: [All, AWS, Local]";
+            return Err(check::constraint(scope, "scope", words));
         }
         let of_use = check::policy_usage(request.policy_usage_filter.as_deref())?;
         let account = &call.principal.account;

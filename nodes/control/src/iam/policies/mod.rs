@@ -22,7 +22,7 @@ pub use list_policies::ListPolicies;
 pub use list_policy_versions::ListPolicyVersions;
 pub use set_default_policy_version::SetDefaultPolicyVersion;
 
-use crate::iam::errors;
+use crate::iam::check;
 use breakwater_aws::AwsError;
 
 /// Characters of a managed policy, white space not counted.
@@ -30,14 +30,10 @@ pub const DOCUMENT_MAX: usize = 6_144;
 
 /// 3 from `v3`.
 fn version_number(id: Option<&str>) -> Result<u32, AwsError> {
-    let id = crate::iam::check::required(id, "versionId")?;
+    let id = check::required(id, "versionId")?;
     let number = id.strip_prefix('v').and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-    number.ok_or_else(|| {
-        errors::validation(format!(
-            "1 validation error detected: Value '{id}' at 'versionId' failed to satisfy constraint: Member must satisfy \
-             regular expression pattern: v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"
-        ))
-    })
+    let words = "Member must satisfy regular expression pattern: v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?";
+    number.ok_or_else(|| check::constraint(id, "versionId", words))
 }
 
 fn no_such_version(arn: &str, version: u32) -> AwsError {

@@ -31,6 +31,11 @@ impl Operation for CreateRole {
     const CONDITION_KEYS: &'static [&'static str] =
         &["aws:RequestTag/${TagKey}", "aws:TagKeys", "iam:PermissionsBoundary"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::tag_lengths(request.tags.as_deref())?;
+        check::arn(request.permissions_boundary.as_deref(), "permissionsBoundary")
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());
         if let Some(boundary) = &request.permissions_boundary {

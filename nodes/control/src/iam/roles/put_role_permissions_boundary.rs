@@ -22,6 +22,10 @@ impl Operation for PutRolePermissionsBoundary {
     const RESOURCE_TYPE: &'static str = "role";
     const CONDITION_KEYS: &'static [&'static str] = &["iam:PermissionsBoundary"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::arn(request.permissions_boundary.as_deref(), "permissionsBoundary")
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         if let Some(boundary) = &request.permissions_boundary {
             keys.set("iam:PermissionsBoundary", boundary.as_str());

@@ -42,6 +42,10 @@ impl Operation for CreateServiceLinkedRole {
     const RESOURCE_TYPE: &'static str = "role";
     const CONDITION_KEYS: &'static [&'static str] = &["iam:AWSServiceName"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::at_most(request.service.as_deref(), "aWSServiceName", 128)
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         if let Some(service) = &request.service {
             keys.set("iam:AWSServiceName", service.as_str());

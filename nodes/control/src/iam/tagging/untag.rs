@@ -25,6 +25,10 @@ impl<T: Tagged> Operation for UntagResource<T> {
     const RESOURCE_TYPE: &'static str = T::RESOURCE_TYPE;
     const CONDITION_KEYS: &'static [&'static str] = &["aws:TagKeys"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::tag_keys(request.tag_keys.as_deref())
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         if let Some(tag_keys) = request.tag_keys.as_ref().filter(|keys| !keys.is_empty()) {
             keys.set_many("aws:TagKeys", tag_keys.clone());

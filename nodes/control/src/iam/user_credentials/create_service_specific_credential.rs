@@ -31,6 +31,10 @@ impl Operation for CreateServiceSpecificCredential {
     const CONDITION_KEYS: &'static [&'static str] =
         &["iam:ServiceSpecificCredentialServiceName", "iam:ServiceSpecificCredentialAgeDays"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::at_most(request.service_name.as_deref(), "serviceName", 128)
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         if let Some(service) = &request.service_name {
             keys.set("iam:ServiceSpecificCredentialServiceName", service.as_str());
@@ -74,7 +78,7 @@ impl Operation for CreateServiceSpecificCredential {
             let own = &user.record.name;
             let first = format!("{own}-at-{account}");
             let service_user = match key {
-                Some((_, kind)) => format!("{kind}-{}-{first}", crate::iam::pem::random_id(4).to_lowercase()),
+                Some((_, kind)) => format!("{kind}-{}-{first}", shapes::random_id(4).to_lowercase()),
                 None if others.iter().any(|other| other.service_user == first) => format!("{own}+1-at-{account}"),
                 None => first,
             };

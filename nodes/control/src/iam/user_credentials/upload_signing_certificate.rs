@@ -38,7 +38,7 @@ impl Operation for UploadSigningCertificate {
             return Err(AwsError::new("InvalidCertificate", 400, "The certificate is expired or not yet valid."));
         }
         ctx.needs_format(TRAILS)?;
-        let id = pem::random_id(32);
+        let id = shapes::random_id(32);
         let change = || async {
             let user = credential::user(ctx, call, request.user_name.as_deref()).await?;
             let others = credential::of_user::<SigningCertificate>(ctx, call, &user.record.id).await?;
