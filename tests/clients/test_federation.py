@@ -164,6 +164,15 @@ def test_a_provider_changes_its_keys(nobody, known):
     settles(nobody.assume_role_with_web_identity, "InvalidIdentityToken", **known.ask(provider.token(key=old)))
 
 
+def test_a_stranger_with_a_key_of_his_own_locks_nobody_out_while_the_provider_fails(nobody, known):
+    provider, call = known.provider, nobody.assume_role_with_web_identity
+    settles(call, "OK", **known.ask(provider.token()))
+    provider.redirect = "https://127.0.0.1:1/"
+    # He makes each node ask the provider, which fails; the keys that they have stay good.
+    settles(call, "InvalidIdentityToken", **known.ask(provider.token(key=Key())))
+    settles(call, "OK", **known.ask(provider.token()))
+
+
 def test_a_provider_that_misbehaves(iam, nobody, known):
     provider, call = known.provider, nobody.assume_role_with_web_identity
     provider.padding = 1 << 20

@@ -1,6 +1,7 @@
 //! Connections in, connections on.
 
 use crate::backend::{Backend, Backends};
+use crate::connections::{Activity, Connections, Full, Place};
 use breakwater_net::{Listener, Stream};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -8,9 +9,10 @@ use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
 /// A front door that doesn't take a connection in this time is passed over.
 const CONNECT_MAX: Duration = Duration::from_millis(300);
@@ -20,6 +22,8 @@ const SEARCH_MAX: Duration = Duration::from_secs(3);
 const LINGER: Duration = Duration::from_secs(1);
 /// When the edge stops, an answer is whole when nothing more of it came for so long.
 const QUIET: Duration = Duration::from_millis(50);
+/// When all connections are busy, whether one has become silent is looked at so often.
+const ROOM_EVERY: Duration = Duration::from_millis(50);
 const BUFFER_BYTES: usize = 16 << 10;
 
 #[derive(Clone, Default)]
@@ -29,6 +33,9 @@ pub struct Metrics {
     retried: Counter,
     failed: Counter,
     cut: Counter,
+    silent: Counter,
+    gave_way: Counter,
+    refused: Counter,
 }
 
 impl Metrics {
@@ -38,6 +45,10 @@ impl Metrics {
         registry.register("edge_connect_retries", "Front doors that didn't take a connection", self.retried.clone());
         registry.register("edge_connect_failures", "Connections that no front door took", self.failed.clone());
         registry.register("edge_connections_cut", "Connections ended because their front door died", self.cut.clone());
+        registry.register("edge_connections_silent", "Connections on which nothing was said", self.silent.clone());
+        registry.register("edge_connections_gave_way", "Silent connections ended to make room", self.gave_way.clone());
+        let help = "Connections of an address that had too many, all of them busy";
+        registry.register("edge_connections_refused", help, self.refused.clone());
     }
 }
 
@@ -45,6 +56,8 @@ pub struct Forwarder {
     pub backends: Arc<Backends>,
     pub metrics: Metrics,
     pub open_max: usize,
+    /// In which a client says something.
+    pub first_byte: Duration,
     /// Where clients find it.
     pub address: SocketAddr,
     /// Turns true once, when this node stops.
@@ -72,18 +85,26 @@ impl Drop for Open {
 impl Forwarder {
     /// Takes connections until the edge stops; ends when those that it took have ended.
     pub async fn run(self: Arc<Self>, listener: Listener) {
-        let room = Arc::new(Semaphore::new(self.open_max));
+        let connections = Connections::new(self.open_max);
         let mut stopping = self.stopping.clone();
+        let mut open = JoinSet::new();
         let take = async {
             loop {
-                // At the bound further clients wait in the kernel's queue.
-                let Ok(permit) = room.clone().acquire_owned().await else { return };
                 match listener.accept().await {
                     Ok((client, source)) => {
+                        while open.try_join_next().is_some() {}
+                        // Meanwhile further clients wait in the kernel's queue.
+                        let Some(place) = self.place(&connections, source).await else { continue };
                         let this = self.clone();
-                        tokio::spawn(async move {
-                            this.forward(client, source).await;
-                            drop(permit);
+                        open.spawn(async move {
+                            let activity = place.activity.clone();
+                            tokio::select! {
+                                () = this.forward(client, source, &activity) => {}
+                                () = activity.gives_way() => {
+                                    this.metrics.gave_way.inc();
+                                }
+                            }
+                            drop(place);
                         });
                     }
                     Err(e) => {
@@ -98,9 +119,22 @@ impl Forwarder {
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
         drop(listener);
-        // Every permit is back: nobody is connected.
-        let all = u32::try_from(self.open_max).unwrap_or(u32::MAX);
-        let _ = room.acquire_many(all).await;
+        while open.join_next().await.is_some() {}
+    }
+
+    /// None for a client whose address has too many connections.
+    async fn place(&self, connections: &Arc<Connections>, source: SocketAddr) -> Option<Place> {
+        loop {
+            match connections.take(source.ip().to_canonical(), Instant::now()) {
+                Ok((place, _)) => return Some(place),
+                Err(Full::ForOne) => {
+                    self.metrics.refused.inc();
+                    return None;
+                }
+                // One becomes silent, or ends.
+                Err(Full::ForAll) => drop(tokio::time::timeout(ROOM_EVERY, connections.freed()).await),
+            }
+        }
     }
 
     async fn connect(&self) -> Option<(Stream, Open)> {
@@ -124,7 +158,21 @@ impl Forwarder {
         }
     }
 
-    async fn forward(&self, client: Stream, source: SocketAddr) {
+    async fn forward(&self, client: Stream, source: SocketAddr, activity: &Activity) {
+        // Who says nothing has no front door's place either.
+        let mut stopping = self.stopping.clone();
+        let first = tokio::select! {
+            first = tokio::time::timeout(self.first_byte, client.first_byte()) => first,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        };
+        match first {
+            Ok(Ok(Some(_))) => activity.client_spoke(Instant::now()),
+            Ok(_) => return,
+            Err(_) => {
+                self.metrics.silent.inc();
+                return;
+            }
+        }
         let Some((mut server, open)) = self.connect().await else {
             self.metrics.failed.inc();
             return;
@@ -140,7 +188,7 @@ impl Forwarder {
         self.metrics.forwarded.inc();
         let mut alive = open.0.alive();
         tokio::select! {
-            () = relay(client, server, self.stopping.clone()) => {}
+            () = relay(client, server, self.stopping.clone(), activity) => {}
             // The client's own retry finds another front door.
             _ = alive.wait_for(|alive| !*alive) => {
                 self.metrics.cut.inc();
@@ -186,16 +234,18 @@ async fn copy(mut from: ReadHalf<Stream>, mut to: WriteHalf<Stream>, mut passes:
 /// Carries bytes both ways until the front door has closed, or the edge stops: then nothing more is taken from a client
 /// that has its answer, and the others get theirs first. What a client sends after that reached nobody, so that it may
 /// safely repeat it.
-async fn relay(client: Stream, server: Stream, mut stopping: watch::Receiver<bool>) {
+async fn relay(client: Stream, server: Stream, mut stopping: watch::Receiver<bool>, activity: &Activity) {
     let (from_client, to_client) = tokio::io::split(client);
     let (from_server, to_server) = tokio::io::split(server);
     let talk = Talk::default();
     let up = copy(from_client, to_server, |begins| {
+        activity.client_spoke(Instant::now());
         if begins {
             talk.due.store(true, Ordering::Relaxed);
         }
     });
     let down = copy(from_server, to_client, |begins| {
+        activity.server_spoke(Instant::now());
         talk.delivering.store(begins, Ordering::Relaxed);
         if begins {
             talk.due.store(false, Ordering::Relaxed);

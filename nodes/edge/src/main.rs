@@ -1,6 +1,7 @@
 //! `edge-node`: the one address that clients know. Forwards connections to front doors that are alive; stateless.
 
 mod backend;
+mod connections;
 mod forward;
 
 use backend::Backends;
@@ -18,6 +19,7 @@ struct Ports {
     fronts: Vec<Named>,
     dynamos: Vec<Named>,
     connections_max: usize,
+    first_byte_ms: u64,
 }
 
 fn read(source: &mut Source) -> (Common, Ports) {
@@ -28,6 +30,7 @@ fn read(source: &mut Source) -> (Common, Ports) {
         fronts: source.required("fronts", "front doors of control nodes"),
         dynamos: source.required("dynamos", "front doors of dynamo nodes"),
         connections_max: source.or("connections_max", 4_096, "open connections of each port"),
+        first_byte_ms: source.or("first_byte_ms", 10_000, "in which a client says something"),
     };
     (common, ports)
 }
@@ -56,7 +59,9 @@ fn main() -> ExitCode {
             let behind = Backends::watch(behind);
             backends.push(behind.clone());
             let (metrics, stopping) = (metrics.clone(), stopping.clone());
-            let forwarder = Forwarder { backends: behind, metrics, open_max: ports.connections_max, address, stopping };
+            let first_byte = Duration::from_millis(ports.first_byte_ms);
+            let open_max = ports.connections_max;
+            let forwarder = Forwarder { backends: behind, metrics, open_max, first_byte, address, stopping };
             forwarding.spawn(Arc::new(forwarder).run(listener));
         }
         pages.set_status({

@@ -85,6 +85,10 @@ fn free_port() -> u16 {
 
 impl Edge {
     fn start(test: &str, fronts: &[(&str, SocketAddr)]) -> Edge {
+        Edge::start_with(test, fronts, "")
+    }
+
+    fn start_with(test: &str, fronts: &[(&str, SocketAddr)], more: &str) -> Edge {
         let dir = std::env::temp_dir().join(format!("breakwater-edge-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let (front, dynamodb, metrics) = (free_port(), free_port(), free_port());
@@ -95,7 +99,7 @@ impl Edge {
             "name = \"edge\"\nregion = \"us-east-1\"\naccount = \"111122223333\"\naddress = \"127.0.0.1\"\n\
              metrics_port = {metrics}\ndata_dir = \"{at}\"\nidentity_dir = \"{at}\"\nrun_dir = \"{at}/run\"\n\
              front = \"127.0.0.1:{front}\"\ndynamodb = \"127.0.0.1:{dynamodb}\"\nfronts = [{list}]\n\
-             dynamos = [{list}]\n"
+             dynamos = [{list}]\n{more}"
         );
         std::fs::write(dir.join("node.toml"), settings).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_edge-node"))
@@ -126,8 +130,12 @@ impl Edge {
     }
 
     fn open(&self) -> u64 {
+        self.metric("edge_connections_open")
+    }
+
+    fn metric(&self, name: &str) -> u64 {
         let text = self.page("/metrics");
-        let line = text.lines().find(|l| l.starts_with("edge_connections_open ")).unwrap_or(" 999");
+        let line = text.lines().find(|l| l.starts_with(&format!("{name} "))).unwrap_or(" 999");
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 }
@@ -274,4 +282,41 @@ fn a_graceful_stop_of_the_edge_lets_requests_in_flight_finish() {
     until("the edge takes nobody any more", || TcpStream::connect(edge.front).is_err());
     a.go.store(1, Ordering::SeqCst);
     assert_eq!(answer(&mut client).as_deref(), Some("a"));
+}
+
+#[test]
+fn silent_clients_keep_nobody_out() {
+    let a = Door::open("a");
+    let edge = Edge::start_with("room", &[("a", a.address)], "connections_max = 8\n");
+    let mut busy = edge.client();
+    ask(&mut busy, "/slow");
+    until("it is forwarded", || edge.open() == 1);
+    // With the busy one as many as one address may have.
+    let mut silent: Vec<TcpStream> = (0..5).map(|_| edge.client()).collect();
+    until("the first of the silent ones gives way", || {
+        let mut more = edge.client();
+        // It may be closed already.
+        let _ = write!(more, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        answer(&mut more).is_some()
+    });
+    assert!(edge.metric("edge_connections_gave_way_total") >= 1);
+    silent[0].set_read_timeout(Some(SOON)).unwrap();
+    assert!(matches!(silent[0].read(&mut [0]), Ok(0) | Err(_)), "it is closed");
+    a.go.store(1, Ordering::SeqCst);
+    assert_eq!(answer(&mut busy).as_deref(), Some("a"), "one that waits for its answer stays");
+}
+
+#[test]
+fn who_says_nothing_at_all_is_not_waited_for() {
+    let a = Door::open("a");
+    let edge = Edge::start_with("first-byte", &[("a", a.address)], "first_byte_ms = 200\n");
+    let mut spoken = edge.client();
+    ask(&mut spoken, "/");
+    assert_eq!(answer(&mut spoken).as_deref(), Some("a"));
+    let mut silent = edge.client();
+    assert!(matches!(silent.read(&mut [0]), Ok(0)), "it is closed");
+    assert_eq!(edge.metric("edge_connections_silent_total"), 1);
+    // Who has spoken may be silent for longer.
+    ask(&mut spoken, "/");
+    assert_eq!(answer(&mut spoken).as_deref(), Some("a"));
 }

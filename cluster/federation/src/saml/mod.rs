@@ -48,18 +48,44 @@ impl Assertion {
     }
 }
 
-/// Verifies a response in base64, for which the provider with this metadata must have signed.
-pub fn verify(response: &str, metadata: &Metadata, now_unix_s: i64) -> Result<Assertion, Refused> {
-    let malformed = || invalid("Invalid base64 SAMLResponse");
-    if response.len() > RESPONSE_BYTES_MAX {
-        return Err(malformed());
+/// A response that was sent: nothing is known of it but that it isn't too large to look at.
+#[derive(Debug)]
+pub struct Response(String);
+
+impl Response {
+    /// From base64. Cheap, whatever was sent.
+    pub fn decode(base64: &str) -> Result<Response, Refused> {
+        let malformed = || invalid("Invalid base64 SAMLResponse");
+        if base64.len() > RESPONSE_BYTES_MAX {
+            return Err(malformed());
+        }
+        let packed: String = base64.split_ascii_whitespace().collect();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(packed).map_err(|_| malformed())?;
+        let text = String::from_utf8(bytes).map_err(|_| malformed())?;
+        bounds::check(&text)?;
+        Ok(Response(text))
     }
-    let packed: String = response.split_ascii_whitespace().collect();
-    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).map_err(|_| malformed())?;
-    let text = String::from_utf8(bytes).map_err(|_| malformed())?;
-    let document = xml::parse(&text)?;
-    let assertion = signed(&document, metadata)?;
-    read(assertion, metadata, now_unix_s)
+
+    /// What it says, for which the provider with this metadata must have signed. Takes milliseconds.
+    pub fn verify(&self, metadata: &Metadata, now_unix_s: i64) -> Result<Assertion, Refused> {
+        let document = xml::parse(&self.0)?;
+        let assertion = signed(&document, metadata)?;
+        read(assertion, metadata, now_unix_s)
+    }
+}
+
+/// Verifies a response in base64.
+pub fn verify(response: &str, metadata: &Metadata, now_unix_s: i64) -> Result<Assertion, Refused> {
+    Response::decode(response)?.verify(metadata, now_unix_s)
+}
+
+/// Who says it, so it says.
+fn issued_by(assertion: Node<'_, '_>, metadata: &Metadata) -> Result<String, Refused> {
+    let issuer = xml::text(xml::only(assertion, ASSERTION, "Issuer")?)?;
+    match issuer == metadata.entity_id {
+        true => Ok(issuer),
+        false => Err(invalid("Issuer not present in specified provider")),
+    }
 }
 
 /// The assertion, where it or the response around it is signed, and so is all that is signed at all.
@@ -73,6 +99,8 @@ fn signed<'a, 'i>(document: &'a Document<'i>, metadata: &Metadata) -> Result<Nod
         return Err(Refused::Rejected("The identity provider reported that authentication failed".to_owned()));
     }
     let assertion = xml::only(response, ASSERTION, "Assertion")?;
+    // Read again once it is signed; what is another's needs no work.
+    issued_by(assertion, metadata)?;
     // Another one, wherever it hides, could be taken for the signed one.
     let all = document.descendants().filter(|node| node.is_element() && node.tag_name().name() == "Assertion");
     let encrypted = document.descendants().any(|node| node.tag_name().name().starts_with("Encrypted"));
@@ -101,10 +129,7 @@ fn read(assertion: Node<'_, '_>, metadata: &Metadata, now: i64) -> Result<Assert
     if assertion.attribute("Version") != Some("2.0") {
         return Err(invalid("It is not an assertion of SAML 2.0"));
     }
-    let issuer = xml::text(xml::only(assertion, ASSERTION, "Issuer")?)?;
-    if issuer != metadata.entity_id {
-        return Err(invalid("Issuer not present in specified provider"));
-    }
+    let issuer = issued_by(assertion, metadata)?;
     let issued = xml::time(assertion, "IssueInstant")?.ok_or_else(|| missing("IssueInstant"))?;
     if now >= issued + FRESH_S + SKEW_S {
         return Err(Refused::Expired("Token must be redeemed within 5 minutes of issuance".to_owned()));

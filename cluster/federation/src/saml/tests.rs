@@ -75,3 +75,14 @@ fn a_response_that_nobody_signed_costs_little() {
     let declared: String = (0..65).map(|i| format!("<b xmlns:p{i}=\"u\"/>")).collect();
     assert_eq!(refused(&listed("p", &declared)), "The document has too many namespaces");
 }
+
+#[test]
+fn what_cannot_be_a_response_of_the_provider_is_refused_before_signatures_are_looked_at() {
+    let decode = |text: &str| Response::decode(&base64::engine::general_purpose::STANDARD.encode(text));
+    assert!(decode("<a><!-- x --></a>").is_err());
+    assert!(Response::decode("*").is_err());
+    assert!(Response::decode(&"A".repeat(RESPONSE_BYTES_MAX + 4)).is_err());
+    let another = ASSERTION.replace("https://idp.example/saml", "https://elsewhere.example");
+    let refused = decode(&another).unwrap().verify(&Metadata::parse(METADATA).unwrap(), MADE);
+    assert_eq!(refused, Err(invalid("Issuer not present in specified provider")));
+}

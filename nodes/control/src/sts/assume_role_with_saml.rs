@@ -1,4 +1,9 @@
 //! AssumeRoleWithSAML: for who has nothing but an assertion of a SAML provider that the account trusts.
+//!
+//! Anybody may call it. So what is wrong at first sight is refused first, the provider's metadata is read once and not for
+//! each call, and few responses are verified at once, where they keep nobody else from working.
+
+mod known;
 
 use super::federated::{self, Assumed, Vouched};
 use super::session::{self, PolicyArn};
@@ -8,7 +13,7 @@ use crate::iam::{Context, check, errors, saml_providers};
 use base64::Engine as _;
 use breakwater_aws::query::from_text;
 use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Federated, Operation, Plane, ResourcePolicy};
-use breakwater_federation::saml::{self, Assertion, Metadata};
+use breakwater_federation::saml::{self, Assertion, Response};
 use breakwater_iam::providers::SamlProvider;
 use breakwater_iam::records::{self, Kind};
 use breakwater_policy::{Caller, CallerKind};
@@ -18,6 +23,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Each takes milliseconds of a core.
+const VERIFYING_MAX: usize = 2;
+/// Further calls are throttled.
+const WAITING_MAX: usize = 64;
+
+static VERIFYING: Semaphore = Semaphore::const_new(VERIFYING_MAX);
+static WAITING: Semaphore = Semaphore::const_new(WAITING_MAX);
 
 pub struct AssumeRoleWithSaml;
 
@@ -117,10 +131,17 @@ impl Request {
         if now >= provider.valid_until_unix_s {
             return Err(invalid_token("The provider's metadata is not valid any more"));
         }
-        let stored = ctx.find::<String>(call, saml_providers::metadata_key(&account, name)).await?;
-        let metadata = Metadata::parse(&stored.ok_or_else(unknown)?.record).map_err(AwsError::internal)?;
-        let response = self.assertion.as_deref().unwrap_or_default();
-        let assertion = saml::verify(response, &metadata, now).map_err(token_refused)?;
+        let response = Response::decode(self.assertion.as_deref().unwrap_or_default()).map_err(token_refused)?;
+        let _waiting = WAITING.try_acquire().map_err(|_| AwsError::throttling())?;
+        let key = saml_providers::metadata_key(&account, name);
+        let metadata = known::metadata(ctx, call, key, entry.mod_revision).await?.ok_or_else(unknown)?;
+        let turn = VERIFYING.acquire().await.map_err(AwsError::internal)?;
+        let verified = tokio::task::spawn_blocking(move || {
+            // Kept to the end, also when nobody waits for it any more.
+            let _turn = turn;
+            response.verify(&metadata, now)
+        });
+        let assertion = verified.await.map_err(AwsError::internal)?.map_err(token_refused)?;
         Ok((account, provider.name, assertion))
     }
 }

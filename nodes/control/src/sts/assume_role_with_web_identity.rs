@@ -58,10 +58,12 @@ impl Request {
         let entry = url.and_then(|url| ctx.mirror.get(&records::key(&account, Kind::OidcProvider, url)));
         let provider: Option<OidcProvider> = entry.and_then(|entry| records::read(&entry.value).ok());
         let provider = provider.filter(|p| Some(p.url.as_str()) == url).ok_or_else(unknown)?;
-        let known = ctx.issuers.keys(&provider, None).await?;
+        let known = ctx.issuers.keys(&account, &provider, None).await?;
         let claims = match token.verify(&known.keys) {
             // It may have a new one.
-            Err(Refused::UnknownKey) => token.verify(&ctx.issuers.keys(&provider, Some(known.at)).await?.keys),
+            Err(Refused::UnknownKey) => {
+                token.verify(&ctx.issuers.keys(&account, &provider, Some(known.at)).await?.keys)
+            }
             verified => verified,
         };
         let claims = claims.map_err(token_refused)?;

@@ -1,0 +1,145 @@
+//! A provider that is asked one question at a time, whoever waits for the answer.
+
+use super::kept::{Fetched, Kept, Next};
+use super::places::Places;
+use parking_lot::Mutex;
+use std::hash::Hash;
+use tokio::time::Instant;
+
+pub struct Asked<K, E> {
+    kept: Mutex<Kept<K, E>>,
+    /// Held by who asks.
+    asking: tokio::sync::Mutex<()>,
+}
+
+/// How many may ask at once, and how many wait for who asks; keys that are known need neither.
+pub struct Bounds<A> {
+    pub asking: Places<A>,
+    pub waiting: Places<A>,
+}
+
+#[derive(Debug)]
+pub enum Unanswered<E> {
+    Failed(E),
+    TooMany,
+}
+
+impl<K, E> Default for Asked<K, E> {
+    fn default() -> Self {
+        Asked { kept: Mutex::default(), asking: tokio::sync::Mutex::default() }
+    }
+}
+
+impl<K, E: Clone> Asked<K, E> {
+    fn known(&self, than: Option<Instant>) -> Option<Result<Fetched<K>, Unanswered<E>>> {
+        match self.kept.lock().next(Instant::now(), than) {
+            Next::Serve(fetched) => Some(Ok(fetched)),
+            Next::Refuse(failure) => Some(Err(Unanswered::Failed(failure))),
+            Next::Ask => None,
+        }
+    }
+
+    /// For who can't ask now: keys that will do, unless he has seen them.
+    fn instead(&self, than: Option<Instant>) -> Result<Fetched<K>, Unanswered<E>> {
+        let usable = || self.kept.lock().usable(Instant::now());
+        than.is_none().then(usable).flatten().ok_or(Unanswered::TooMany)
+    }
+
+    /// The provider's keys, newer ones than `than`; `question` is asked if it has to be, on behalf of `whose`.
+    pub async fn keys<A: Hash + Eq + Clone>(
+        &self,
+        than: Option<Instant>,
+        bounds: &Bounds<A>,
+        whose: &A,
+        question: impl Future<Output = Result<K, E>>,
+    ) -> Result<Fetched<K>, Unanswered<E>> {
+        if let Some(known) = self.known(than) {
+            return known;
+        }
+        let _asking = match self.asking.try_lock() {
+            Ok(asking) => asking,
+            Err(_) => {
+                // A provider that hangs delays nobody for whom there are keys.
+                if let Ok(instead) = self.instead(than) {
+                    return Ok(instead);
+                }
+                let Some(_waiting) = bounds.waiting.take(whose) else { return Err(Unanswered::TooMany) };
+                self.asking.lock().await
+            }
+        };
+        // Who asked before may have been told.
+        if let Some(known) = self.known(than) {
+            return known;
+        }
+        let Some(_place) = bounds.asking.take(whose) else { return self.instead(than) };
+        let answer = question.await;
+        self.kept.lock().note(Instant::now(), than.is_some(), answer);
+        self.known(than).unwrap_or(Err(Unanswered::TooMany))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Notify;
+
+    type Tried = Asked<&'static str, &'static str>;
+
+    fn bounds(each: usize) -> Arc<Bounds<u8>> {
+        Arc::new(Bounds { asking: Places::new(2 * each, each), waiting: Places::new(20, 10) })
+    }
+
+    #[tokio::test]
+    async fn many_wait_for_one_answer() {
+        let (asked, bounds) = (Arc::new(Tried::default()), bounds(1));
+        let (questions, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let wait = || {
+            let (asked, bounds, questions, go) = (asked.clone(), bounds.clone(), questions.clone(), go.clone());
+            tokio::spawn(async move {
+                let question = async {
+                    questions.fetch_add(1, Ordering::SeqCst);
+                    go.notified().await;
+                    Ok("keys")
+                };
+                asked.keys(None, &bounds, &1, question).await.map(|fetched| *fetched.keys)
+            })
+        };
+        let waiting: Vec<_> = (0..12).map(|_| wait()).collect();
+        while questions.load(Ordering::SeqCst) == 0 || waiting.iter().filter(|one| one.is_finished()).count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        go.notify_one();
+        let mut told = Vec::new();
+        for one in waiting {
+            told.push(one.await.unwrap().is_ok());
+        }
+        // One asked, ten waited, and for the twelfth there was no place.
+        assert_eq!(told.iter().filter(|ok| **ok).count(), 11);
+        assert_eq!(questions.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_known_need_no_place_and_hanging_providers_take_those_of_their_account_alone() {
+        let bounds = bounds(2);
+        let known = Tried::default();
+        known.keys(None, &bounds, &1, async { Ok("keys") }).await.unwrap();
+        let mut hanging: Vec<_> = Vec::new();
+        for _ in 0..2 {
+            let bounds = bounds.clone();
+            hanging
+                .push(tokio::spawn(async move { Tried::default().keys(None, &bounds, &1, pending()).await.is_ok() }));
+        }
+        while bounds.asking.take(&1).is_some() {
+            tokio::task::yield_now().await;
+        }
+        let new = Tried::default();
+        let refused = new.keys(None, &bounds, &1, async { Ok("keys") }).await;
+        assert!(matches!(refused, Err(Unanswered::TooMany)));
+        assert!(known.keys(None, &bounds, &1, pending()).await.is_ok());
+        assert!(Tried::default().keys(None, &bounds, &2, async { Ok("keys") }).await.is_ok());
+        hanging.iter().for_each(|one| one.abort());
+    }
+}
