@@ -1,5 +1,6 @@
 //! AssumeRole: the caller's policies and the role's trust policy decide, as AWS documents it.
 
+use super::federated::Vouched;
 use super::session::{self, PolicyArn};
 use super::target::{self, Target};
 use crate::iam::check::{self, Tag};
@@ -8,7 +9,7 @@ use breakwater_aws::query::from_text;
 use breakwater_aws::{Access, Arn, AwsError, Call, ConditionKeys, Identity, Operation, Plane, ResourcePolicy};
 use breakwater_types::formats::TRAILS;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
 pub struct AssumeRole;
@@ -129,10 +130,7 @@ impl Operation for AssumeRole {
 
     fn further_actions(request: &Request) -> Vec<&'static str> {
         let tags = request.tags.as_ref().is_some_and(|tags| !tags.is_empty());
-        let tags = tags.then_some("sts:TagSession");
-        let source = request.source_identity.is_some() || request.inherited_source.is_some();
-        let source = source.then_some("sts:SetSourceIdentity");
-        tags.into_iter().chain(source).collect()
+        session::further_actions(tags, request.source_identity.is_some() || request.inherited_source.is_some())
     }
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
@@ -178,28 +176,22 @@ impl Operation for AssumeRole {
         }
         target.may_last(lasts_s)?;
         let name = session::session_name(request.role_session_name.as_deref(), "roleSessionName")?;
-        let (policies, policy_arns) =
-            session::unbounded_policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
-        let (mut session, user) = session::of_role(ctx, call, &target, name, lasts_s);
-        session.mfa_unix_s = request.mfa_unix_s;
-        session.policies = policies;
-        session.policy_arns = policy_arns;
+        let policies = session::unbounded_policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
         let transitive = request.transitive_tag_keys.unwrap_or_default();
         if !transitive.is_empty() {
             ctx.needs_format(TRAILS)?;
         }
         let inherited = request.inherited_tags.iter().map(|(key, _)| key.clone());
-        session.more.transitive_tag_keys = inherited.chain(transitive).collect();
+        let transitive = inherited.chain(transitive).collect();
         let own = request.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value));
-        session.tags = request.inherited_tags.into_iter().chain(own).collect();
-        session.source_identity = request.inherited_source.or(request.source_identity);
-        let mut answer = json!({
-            "Credentials": session::credentials(ctx, &session)?,
-            "AssumedRoleUser": user,
-        });
-        if let Some(source) = &session.source_identity {
-            answer["SourceIdentity"] = source.as_str().into();
-        }
-        Ok(answer)
+        let vouched = Vouched {
+            name: name.to_owned(),
+            tags: request.inherited_tags.into_iter().chain(own).collect(),
+            transitive,
+            source_identity: request.inherited_source.or(request.source_identity),
+        };
+        session::assumed(ctx, call, &target, vouched, lasts_s, policies, |session| {
+            session.mfa_unix_s = request.mfa_unix_s;
+        })
     }
 }

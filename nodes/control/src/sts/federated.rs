@@ -5,7 +5,7 @@ use super::target::Target;
 use crate::iam::check::{self, Tag};
 use crate::iam::{Context, errors};
 use breakwater_aws::{AwsError, Call, ConditionKeys};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub fn role_arn<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsError> {
     let arn = check::required(value, at)?;
@@ -15,7 +15,7 @@ pub fn role_arn<'a>(value: Option<&'a str>, at: &str) -> Result<&'a str, AwsErro
     }
 }
 
-/// What a provider says of the session, and where it leaves that to the caller, she.
+/// What a session is to be: as a provider says, and where it leaves that to the caller, she.
 #[derive(Default)]
 pub struct Vouched {
     pub name: String,
@@ -39,8 +39,7 @@ impl Vouched {
     }
 
     pub fn further_actions(&self) -> Vec<&'static str> {
-        let tags = (!self.tags.is_empty()).then_some("sts:TagSession");
-        tags.into_iter().chain(self.source_identity.as_ref().map(|_| "sts:SetSourceIdentity")).collect()
+        session::further_actions(!self.tags.is_empty(), self.source_identity.is_some())
     }
 
     pub fn conditions(&self, keys: &mut ConditionKeys) {
@@ -70,17 +69,9 @@ pub struct Assumed {
 impl Assumed {
     /// Its credentials and its user, as answers begin.
     pub fn begin(self, ctx: &Context, call: &Call) -> Result<Value, AwsError> {
-        let (mut session, user) = session::of_role(ctx, call, &self.target, &self.vouched.name, self.lasts_s);
-        (session.policies, session.policy_arns) = self.policies;
-        session.tags = self.vouched.tags;
-        session.source_identity = self.vouched.source_identity;
-        session.more.transitive_tag_keys = self.vouched.transitive;
-        session.more.provider = Some(self.provider);
-        session.more.keys = self.keys;
-        let mut answer = json!({"Credentials": session::credentials(ctx, &session)?, "AssumedRoleUser": user});
-        if let Some(source) = &session.source_identity {
-            answer["SourceIdentity"] = source.as_str().into();
-        }
-        Ok(answer)
+        session::assumed(ctx, call, &self.target, self.vouched, self.lasts_s, self.policies, |session| {
+            session.more.provider = Some(self.provider);
+            session.more.keys = self.keys;
+        })
     }
 }

@@ -56,7 +56,7 @@ impl Operation for GetFederationToken {
 
     fn further_actions(request: &Request) -> Vec<&'static str> {
         let tags = request.tags.as_ref().is_some_and(|tags| !tags.is_empty());
-        tags.then_some("sts:TagSession").into_iter().collect()
+        session::further_actions(tags, false)
     }
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {

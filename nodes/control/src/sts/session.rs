@@ -1,5 +1,6 @@
 //! Making temporary credentials.
 
+use super::federated::Vouched;
 use super::target::Target;
 use crate::iam::check::{self, Tag, constraint};
 use crate::iam::{Context, errors, shapes};
@@ -144,9 +145,26 @@ pub fn begin(ctx: &Context, call: &Call, arn: String, user_id: String, lasts_s: 
     }
 }
 
-/// A session of a role, that lasts so long, with the `AssumedRoleUser` of the answer.
-pub fn of_role(ctx: &Context, call: &Call, target: &Target, name: &str, lasts_s: i64) -> (Session, Value) {
-    let Target { account, role } = target;
+/// What the caller needs beside, for a session with tags of its own or with a source identity.
+pub fn further_actions(tags: bool, source_identity: bool) -> Vec<&'static str> {
+    [(tags, "sts:TagSession"), (source_identity, "sts:SetSourceIdentity")]
+        .into_iter()
+        .filter_map(|(needed, action)| needed.then_some(action))
+        .collect()
+}
+
+/// The answer's beginning, with the credentials of a session of a role that lasts so long; `policies` are documents and
+/// ARNs.
+pub fn assumed(
+    ctx: &Context,
+    call: &Call,
+    target: &Target,
+    vouched: Vouched,
+    lasts_s: i64,
+    policies: (Vec<String>, Vec<String>),
+    more: impl FnOnce(&mut Session),
+) -> Result<Value, AwsError> {
+    let (Target { account, role }, name) = (target, vouched.name);
     let arn = format!("arn:aws:sts::{account}:assumed-role/{}/{name}", role.name);
     let id = format!("{}:{name}", role.id);
     let user = json!({"AssumedRoleId": id, "Arn": arn});
@@ -154,7 +172,16 @@ pub fn of_role(ctx: &Context, call: &Call, target: &Target, name: &str, lasts_s:
     session.account = account.clone();
     session.access_key_id = shapes::temporary_id(account);
     session.role = Some((role.name.clone(), records::arn(account, Kind::Role, &role.path, &role.name)));
-    (session, user)
+    (session.policies, session.policy_arns) = policies;
+    session.tags = vouched.tags;
+    session.source_identity = vouched.source_identity;
+    session.more.transitive_tag_keys = vouched.transitive;
+    more(&mut session);
+    let mut answer = json!({"Credentials": credentials(ctx, &session)?, "AssumedRoleUser": user});
+    if let Some(source) = &session.source_identity {
+        answer["SourceIdentity"] = source.as_str().into();
+    }
+    Ok(answer)
 }
 
 /// Session tags as AWS bounds them, and which of them go on: those must be among them.
