@@ -6,6 +6,7 @@ mod builder;
 
 pub use builder::FrontBuilder;
 
+use crate::addresses::Addresses;
 use crate::answer::{self, Answer};
 use crate::audit::{self, Pending, Recorder};
 use crate::authorize::Authorizer;
@@ -20,7 +21,6 @@ use crate::mounts::{Asked, Mounts};
 use crate::operation::{Access, Plane, Protocol};
 use crate::query::{self, Form};
 use crate::sigv4::{SignedRequest, Verifier};
-use crate::unsigned::UnsignedCalls;
 use crate::usage::{Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
@@ -122,7 +122,8 @@ pub struct Front {
     anybody: Option<Arc<Principal>>,
     draining: AtomicBool,
     in_flight: AtomicUsize,
-    unsigned: UnsignedCalls,
+    /// Calls that need no signature: anybody can send them, and each costs a verification and leaves an event.
+    unsigned: Addresses,
     bodies: Bodies,
     health: Bytes,
 }

@@ -10,6 +10,7 @@
 //!
 //! Start reading at [`front`] for the way of a request, [`operation`] for what a service brings, [`sigv4`] for who calls.
 
+mod addresses;
 mod answer;
 pub mod arn;
 pub mod audit;
@@ -30,9 +31,9 @@ pub mod query;
 pub mod server;
 pub mod sigv4;
 mod unchecked;
-mod unsigned;
 pub mod usage;
 
+pub use addresses::Addresses;
 pub use arn::Arn;
 pub use audit::{Event, Recorder, Unrecorded};
 pub use authorize::{About, Authorizer, ResourcePolicy, RootOnly, not_authorized};

@@ -21,7 +21,7 @@ pub(crate) fn policy(data: &[u8]) {
     context.set("aws:SourceIp", "203.0.113.7");
     context.set("aws:CurrentTime", "2026-11-24T00:00:00Z");
     context.set_many("aws:TagKeys", vec!["a".to_owned(), "b".to_owned()]);
-    for used in [Use::Identity, Use::Resource, Use::Trust] {
+    for used in [Use::Identity, Use::Managed, Use::Resource, Use::Trust] {
         let Ok(policy) = Policy::parse(text, used) else { continue };
         for (action, resource) in [
             ("dynamodb:GetItem", "arn:aws:dynamodb:us-east-1:111122223333:table/t"),
@@ -31,14 +31,14 @@ pub(crate) fn policy(data: &[u8]) {
             let question = Question { caller: &caller, action, resource, account: ACCOUNT, context: &context };
             let named = Named { name: "p", policy: &policy };
             let sources = match used {
-                Use::Identity => Sources { identity: &[named], ..Sources::default() },
+                Use::Identity | Use::Managed => Sources { identity: &[named], ..Sources::default() },
                 Use::Resource | Use::Trust => Sources { resource: Some(named), ..Sources::default() },
             };
             let alone = decide(&question, &sources);
             assert_eq!(alone, decide(&question, &sources));
             let with = [named, Named { name: "deny", policy: &deny }];
             let sources = match used {
-                Use::Identity => Sources { identity: &with, ..Sources::default() },
+                Use::Identity | Use::Managed => Sources { identity: &with, ..Sources::default() },
                 Use::Resource | Use::Trust => {
                     Sources { identity: &with[1..], resource: Some(named), ..Sources::default() }
                 }

@@ -1,6 +1,7 @@
 //! Everything that a front is made of.
 
 use super::{Front, Ready, Route};
+use crate::addresses::Addresses;
 use crate::audit::Recorder;
 use crate::authorize::Authorizer;
 use crate::body::Bodies;
@@ -12,12 +13,15 @@ use crate::mounts::Mounts;
 use crate::operation::Service;
 use crate::sigv4::{Credentials, Verifier};
 use crate::unchecked::{UNCHECKED, Unguarded, anybody};
-use crate::unsigned::UnsignedCalls;
 use crate::usage::{Unnoted, Usage};
 use breakwater_types::{Scope, SharedClock};
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+/// Calls of one address that need no signature: at once, and each second.
+const UNSIGNED_AT_ONCE: u32 = 200;
+const UNSIGNED_PER_S: f64 = 50.0;
 
 pub struct FrontBuilder {
     scope: Arc<Scope>,
@@ -106,7 +110,7 @@ impl FrontBuilder {
             usage: self.usage,
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
-            unsigned: UnsignedCalls::default(),
+            unsigned: Addresses::new(UNSIGNED_AT_ONCE, UNSIGNED_PER_S),
             health: health.into(),
         })
     }

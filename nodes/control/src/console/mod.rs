@@ -5,7 +5,6 @@
 //! opens (`session`); it ends after twelve hours, when its user signs out, and when her password is another one. Whatever
 //! changes something is a form that was posted from a page of the same session ([`Console::answer`]).
 
-mod addresses;
 mod asked;
 mod events;
 mod layout;
@@ -18,9 +17,8 @@ mod visitor;
 pub use sealing::keys;
 
 use crate::iam;
-use addresses::Addresses;
 use asked::Asked;
-use breakwater_aws::{Front, Recorder, Route, RouteBody};
+use breakwater_aws::{Addresses, Front, Recorder, Route, RouteBody};
 use breakwater_types::Region;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -36,6 +34,10 @@ use zeroize::Zeroizing;
 
 /// Where it stands on the front door.
 pub const PATH: &str = "/_console";
+/// Sign-ins of one address that may fail at once, and how fast they are forgotten. Guessing at one user is bounded more tightly,
+/// by who she is, for the whole region.
+const FAILURES_AT_ONCE: u32 = 30;
+const FAILURES_FORGOTTEN_PER_S: f64 = 0.2;
 /// What one page may take of the control store's time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -56,7 +58,7 @@ impl Console {
         region: Region,
         keys: Vec<(u32, Zeroizing<Vec<u8>>)>,
     ) -> Arc<Console> {
-        let (sealer, addresses) = (Sealer::new(keys), Addresses::default());
+        let (sealer, addresses) = (Sealer::new(keys), Addresses::new(FAILURES_AT_ONCE, FAILURES_FORGOTTEN_PER_S));
         Arc::new(Console { iam, recorder, region, sealer, addresses, front: OnceLock::new() })
     }
 

@@ -8,7 +8,7 @@ use crate::iam::{mfa, passwords::login};
 use breakwater_aws::{Call, Principal, RequestId};
 use breakwater_types::Scope;
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 const WRONG: &str =
     "The code is wrong, was used already, or came after too many wrong ones. Please wait for the next one.";
@@ -65,23 +65,26 @@ pub async fn check(console: &Console, asked: &Asked) -> Reply {
 /// Needs no form token: the cookie isn't sent with other sites' forms, and a code counts once.
 async fn attempt(console: &Console, asked: &Asked) -> Result<Reply, AwsError> {
     let Some(half) = half_way(console, asked).await? else { return Ok(Reply::go("sign-in?ended=1")) };
-    if console.addresses.is_shut(asked.source.ip(), Instant::now()) {
-        return Err(AwsError::throttling());
-    }
     let devices = devices(console, &half.person).await?;
     let Some(device) = devices.iter().find(|device| *device == asked.field("device")) else {
         // It was deactivated, or another one was enabled, meanwhile.
         return Ok(Reply::go("sign-in?ended=1").without_cookie(console.half_way_cookie()));
     };
-    let call = console.call_of(&half.person, asked);
-    match mfa::verify(&console.iam, &call, Some(device), Some(asked.field("code"))).await {
+    let (call, address) = (console.call_of(&half.person, asked), asked.source.ip());
+    if !console.addresses.take(address, Instant::now()) {
+        return Err(AwsError::throttling());
+    }
+    let verified = mfa::verify(&console.iam, &call, Some(device), Some(asked.field("code"))).await;
+    if verified.as_ref().is_ok() || verified.as_ref().is_err_and(|e| e.status >= 500) {
+        console.addresses.give_back(address);
+    }
+    match verified {
         Ok(Some(when)) => {
             super::sign_in::enter(console, asked, half.person, half.generation, Some((device, when))).await
         }
         Ok(None) => Ok(Reply::go("second-factor")),
         Err(e) if e.status >= 500 => Err(e),
         Err(_) => {
-            console.addresses.failed(asked.source.ip(), Instant::now());
             let (whom, failure) = (Whom::Known(&half.person), Some(super::sign_in::FAILED));
             console.record(asked, SignIn { name: "ConsoleLogin", whom, failure, mfa: Some(device) }).await?;
             let page = form(&devices, Some(&Notice::Failed(WRONG.to_owned())));

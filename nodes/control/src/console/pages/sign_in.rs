@@ -17,8 +17,8 @@ use breakwater_iam::records::{self, Kind, User};
 use breakwater_meta::{Compare, MetaError, Op, Txn};
 use breakwater_types::AccountId;
 use data_encoding::HEXLOWER;
-use std::time::Instant;
 use subtle::ConstantTimeEq;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 const INCORRECT: &str = "Your authentication information is incorrect. Please try again.";
@@ -89,10 +89,17 @@ pub async fn check(console: &Console, asked: &Asked) -> Reply {
         let words = "The form was too old, or not of this console. Please try again.";
         return form(console, asked, StatusCode::FORBIDDEN, Some(&Notice::Failed(words.to_owned())));
     }
-    match attempt(console, asked).await {
+    let address = asked.source.ip();
+    let outcome = match console.addresses.take(address, Instant::now()) {
+        true => attempt(console, asked).await,
+        false => Ok(Outcome::TooMany(30)),
+    };
+    if matches!(outcome, Ok(Outcome::In(_)) | Err(_)) {
+        console.addresses.give_back(address);
+    }
+    match outcome {
         Ok(Outcome::In(reply)) => reply,
         Ok(Outcome::Wrong(words)) => {
-            console.addresses.failed(asked.source.ip(), Instant::now());
             form(console, asked, StatusCode::FORBIDDEN, Some(&Notice::Failed(words.to_owned())))
         }
         Ok(Outcome::TooMany(wait_s)) => {
@@ -144,9 +151,6 @@ async fn find(console: &Console, account: Option<&AccountId>, name: Option<&str>
 }
 
 async fn attempt(console: &Console, asked: &Asked) -> Result<Outcome, AwsError> {
-    if console.addresses.is_shut(asked.source.ip(), Instant::now()) {
-        return Ok(Outcome::TooMany(30));
-    }
     let (account, name) = (asked.field("account"), asked.field("user"));
     let password = Zeroizing::new(asked.form.get("password").unwrap_or_default().to_owned());
     let given = [account, name, &*password].map(|text| text.chars().count());
@@ -172,7 +176,14 @@ async fn attempt(console: &Console, asked: &Asked) -> Result<Outcome, AwsError> 
         return Ok(Outcome::TooMany(wait_s));
     }
     let hash = login.as_ref().map_or_else(Hash::decoy, |login| login.hash.clone());
-    let is_right = hash::is_one_of(password, vec![hash]).await?;
+    let is_right = match hash::is_one_of(password, vec![hash]).await {
+        Ok(is_right) => is_right,
+        Err(e) => {
+            // Nothing was looked at: too many others' passwords are.
+            guesses::take_back(meta, &place, console.deadline()).await.map_err(unreachable)?;
+            return Err(e);
+        }
+    };
     let (person, login) = match (person, login) {
         (Some(person), Some(login)) if is_right => (person, login),
         (person, _) => {
