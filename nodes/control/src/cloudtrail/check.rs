@@ -135,6 +135,21 @@ pub fn add_tags(known: &mut BTreeMap<String, String>, more: &[Tag]) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use breakwater_types::AccountId;
+
+    #[test]
+    fn what_is_not_settled_bounds_how_often_a_trail_is_started() {
+        let mut trail = Trail::new(1, AccountId::new("111122223333").unwrap(), "music", 0);
+        let mut restart = |settled| {
+            trail.forget(settled);
+            trail.stop(1);
+            trail.start(2);
+            spells(&trail).map_err(|e| e.code)
+        };
+        assert!((0..SPELLS_MAX).all(|_| restart(0).is_ok()));
+        assert_eq!(restart(0).unwrap_err(), "ThrottlingException");
+        assert_eq!(restart(10), Ok(()));
+    }
 
     #[test]
     fn names_buckets_and_prefixes() {

@@ -7,6 +7,7 @@
 mod digests;
 mod files;
 pub mod keys;
+mod place;
 mod round;
 mod state;
 

@@ -1,5 +1,6 @@
 //! One round of deliveries, trail by trail.
 
+use super::place::{Place, place, settles};
 use super::state::State;
 use super::{Delivery, files};
 use breakwater_audit::trails::{self, Delivery as Progress, Trail};
@@ -76,41 +77,28 @@ impl Delivery {
 
     /// The arrival number to go on after; none where all is delivered.
     async fn after(&self, state: &mut State) -> Result<Option<u64>, String> {
-        let Some(first) = state.trail.unsettled(state.progress.settled).next().copied() else { return Ok(None) };
-        if first.number > state.progress.followed {
-            // Whatever came before, nothing of it is left to deliver.
-            let cursor = state.progress.cursor.max(self.audit.before(first.from_ms));
-            let followed = state.trail.spells.last().map_or(0, |spell| spell.number);
-            let progress = Progress { cursor, followed, lost: false, ..state.progress.clone() };
-            return Ok(self.note(state, progress, vec![]).await?.then_some(cursor));
-        }
         let seen = self.seen.get(&state.trail.id).copied().unwrap_or(0);
-        let after = state.progress.cursor.max(seen);
         let (kept, _) = self.audit.kept();
-        if after + 1 < kept {
-            let count = kept - after - 1;
-            tracing::error!(name = state.trail.name, count, "events were forgotten before they could be delivered");
-            let progress = Progress { cursor: kept - 1, lost: true, ..state.progress.clone() };
-            return Ok(self.note(state, progress, vec![]).await?.then_some(kept - 1));
-        }
-        Ok(Some(after))
-    }
-
-    /// The last spell of which nothing comes any more, if it is looked through now. After a time when nobody delivered,
-    /// what waits at other nodes gets as long as ever to come.
-    fn settles(&self, state: &State) -> u64 {
-        let stragglers = self.periods.stragglers;
-        if self.led_since.is_none_or(|since| since.elapsed() < stragglers) {
-            return state.progress.settled;
-        }
-        let stragglers_ms = i64::try_from(stragglers.as_millis()).unwrap_or(i64::MAX / 2);
-        state.trail.over(self.clock.unix_ms() - stragglers_ms).max(state.progress.settled)
+        let (after, progress) = match place(&state.trail, &state.progress, seen, kept, |ms| self.audit.before(ms)) {
+            Place::End => return Ok(None),
+            Place::After(after) => return Ok(Some(after)),
+            Place::Begins(cursor) => {
+                let followed = state.trail.spells.last().map_or(0, |spell| spell.number);
+                (cursor, Progress { cursor, followed, lost: false, ..state.progress.clone() })
+            }
+            Place::Lost { up_to, count } => {
+                tracing::error!(name = state.trail.name, count, "events were forgotten before they could be delivered");
+                (up_to, Progress { cursor: up_to, lost: true, ..state.progress.clone() })
+            }
+        };
+        Ok(self.note(state, progress, vec![]).await?.then_some(after))
     }
 
     /// Delivers one file. True where there is more.
     async fn file(&mut self, state: &mut State) -> Result<bool, String> {
         let Some(after) = self.after(state).await? else { return Ok(false) };
-        let settles = self.settles(state);
+        let led_for = self.led_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let settles = settles(&state.trail, &state.progress, led_for, self.clock.unix_ms(), self.periods.stragglers);
         let (audit, wanted_by) = (self.audit.clone(), state.trail.clone());
         let collected = tokio::task::spawn_blocking(move || collect(&audit, &wanted_by, after));
         let Arrivals { events, up_to, more, lost } = collected.await.map_err(|e| e.to_string())??;
