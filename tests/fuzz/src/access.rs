@@ -31,14 +31,14 @@ pub(crate) fn policy(data: &[u8]) {
             let question = Question { caller: &caller, action, resource, account: ACCOUNT, context: &context };
             let named = Named { name: "p", policy: &policy };
             let sources = match used {
-                Use::Identity => Sources { identity: &[named], ..Sources::default() },
+                Use::Identity | Use::Managed => Sources { identity: &[named], ..Sources::default() },
                 Use::Resource | Use::Trust => Sources { resource: Some(named), ..Sources::default() },
             };
             let alone = decide(&question, &sources);
             assert_eq!(alone, decide(&question, &sources));
             let with = [named, Named { name: "deny", policy: &deny }];
             let sources = match used {
-                Use::Identity => Sources { identity: &with, ..Sources::default() },
+                Use::Identity | Use::Managed => Sources { identity: &with, ..Sources::default() },
                 Use::Resource | Use::Trust => {
                     Sources { identity: &with[1..], resource: Some(named), ..Sources::default() }
                 }
