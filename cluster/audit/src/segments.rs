@@ -150,9 +150,11 @@ impl Segments {
         self.all.last_key_value().map_or(1, |(_, last)| last.first)
     }
 
-    /// Whether events came day by day up to this time: then it isn't a clock's mistake.
+    /// Whether events came day by day up to this time: then it isn't a clock's mistake. What one node's clock said of an
+    /// event carries no segment further than it may be open.
     pub(crate) fn run_on_to(&self, unix_ms: i64) -> bool {
-        let ends = self.all.values().map(|segment| segment.max_ms.max(segment.opened_ms));
+        let end = |s: &Segment| s.max_ms.max(s.opened_ms).min(s.opened_ms.saturating_add(SEGMENT_AGE_MS));
+        let ends = self.all.values().map(end);
         let begins = self.all.values().skip(1).map(|segment| segment.opened_ms).chain([unix_ms]);
         ends.zip(begins).all(|(end, begin)| begin.saturating_sub(end) < SEGMENT_AGE_MS)
     }
@@ -249,6 +251,10 @@ mod tests {
         assert!(all.run_on_to(72 * hour) && all.run_on_to(94 * hour) && !all.run_on_to(96 * hour));
         assert!(Segments::default().run_on_to(i64::MAX));
         let ahead = 90 * SEGMENT_AGE_MS;
+        // Into one that another clock has opened.
+        let segment = all.current(71 * hour);
+        all.take(segment, ahead, 100);
+        assert!(!all.run_on_to(ahead));
         let segment = all.current(ahead);
         all.take(segment, ahead, 100);
         assert!(!all.run_on_to(ahead));

@@ -43,7 +43,8 @@ impl Target {
 /// Its trust policy. A role that isn't there trusts nobody.
 pub fn trust(ctx: &Context, target: Option<&Target>) -> ResourcePolicy {
     let meant = target.map(|target| trusted::meant(&ctx.mirror, &target.account, &target.role));
-    let trust = meant.and_then(|meant| Policy::parse(&meant, Use::Trust).ok());
+    let unreadable = |e: &_| tracing::error!(error = ?e, "a role's trust policy can't be read: it trusts nobody");
+    let trust = meant.and_then(|meant| Policy::parse(&meant, Use::Trust).inspect_err(unreadable).ok());
     let policy = trust.unwrap_or(Policy { id: None, statements: Vec::new() });
     ResourcePolicy { policy: Arc::new(policy), must_allow: true }
 }

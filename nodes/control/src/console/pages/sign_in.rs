@@ -170,17 +170,17 @@ async fn attempt(console: &Console, asked: &Asked) -> Result<Outcome, AwsError> 
             Place::unknown(&console.sealer.digest([&account.to_lowercase(), &name.to_lowercase()]))
         }
     };
-    if let Attempt::Shut { wait_s } =
-        guesses::count(meta, &place, console.now(), console.deadline()).await.map_err(unreachable)?
-    {
-        return Ok(Outcome::TooMany(wait_s));
-    }
+    let attempt = guesses::count(meta, &place, console.now(), console.deadline()).await.map_err(unreachable)?;
+    let before = match attempt {
+        Attempt::Counted { before } => before,
+        Attempt::Shut { wait_s } => return Ok(Outcome::TooMany(wait_s)),
+    };
     let hash = login.as_ref().map_or_else(Hash::decoy, |login| login.hash.clone());
     let is_right = match hash::is_one_of(password, vec![hash]).await {
         Ok(is_right) => is_right,
         Err(e) => {
             // Nothing was looked at: too many others' passwords are.
-            guesses::take_back(meta, &place, console.deadline()).await.map_err(unreachable)?;
+            guesses::take_back(meta, &place, before, console.deadline()).await.map_err(unreachable)?;
             return Err(e);
         }
     };

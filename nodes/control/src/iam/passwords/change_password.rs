@@ -49,15 +49,21 @@ impl Operation for ChangePassword {
         let place = Place::known(&call.principal.account, &login.user_id);
         // Who holds a user's access key must not find out her password by this.
         let attempt = guesses::count(&ctx.meta, &place, ctx.now(), call.deadline).await;
-        if let Attempt::Shut { .. } = attempt.map_err(unreachable)? {
+        let Attempt::Counted { before } = attempt.map_err(unreachable)? else {
             return Err(AwsError::new(
                 "EntityTemporarilyUnmodifiable",
                 409,
                 "The password can't be changed for now: there were too many attempts with a wrong one.",
             ));
-        }
-        if !hash::is_one_of(old, vec![login.hash.clone()]).await? {
-            return Err(AwsError::new("AccessDenied", 403, "The old password was incorrect."));
+        };
+        match hash::is_one_of(old, vec![login.hash.clone()]).await {
+            Ok(true) => {}
+            Ok(false) => return Err(AwsError::new("AccessDenied", 403, "The old password was incorrect.")),
+            Err(e) => {
+                // Nothing was looked at: too many others' passwords are.
+                guesses::take_back(&ctx.meta, &place, before, call.deadline).await.map_err(unreachable)?;
+                return Err(e);
+            }
         }
         guesses::forget(&ctx.meta, &place, call.deadline).await.map_err(unreachable)?;
         let policy = policy::of(ctx, call).await?;

@@ -19,8 +19,9 @@ const FORGOTTEN_S: i64 = 86_400;
 /// Attempts of a change that others keep overtaking.
 const ATTEMPTS: usize = 20;
 
+/// What is known of a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Guesses {
+pub struct Guesses {
     wrong: u32,
     last_unix_s: i64,
     /// Whose count it is, where several share the place.
@@ -77,8 +78,8 @@ impl Place {
 /// Whether an attempt may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// It counts as wrong until [`forget`] is told that it wasn't.
-    Counted,
+    /// It counts as wrong until [`forget`] is told that it wasn't, or [`take_back`] that nothing was looked at.
+    Counted { before: Guesses },
     /// Too many were wrong: none is looked at for so long.
     Shut { wait_s: i64 },
 }
@@ -100,24 +101,23 @@ pub async fn count(meta: &MetaClient, place: &Place, now_unix_s: i64, deadline: 
         let value = records::write(&guesses.counted(now_unix_s)).map_err(MetaError::Unknown)?;
         let txn = Txn { compares: vec![unchanged], success: vec![Op::put(key.clone(), value)], failure: vec![] };
         if meta.txn(txn, deadline).await?.succeeded {
-            return Ok(Attempt::Counted);
+            return Ok(Attempt::Counted { before: guesses });
         }
     }
     // Everybody tries at once: that is guessing too.
     Ok(Attempt::Shut { wait_s: WAIT_S })
 }
 
-/// Nothing was looked at after all. Where others are faster, it stays counted.
-pub async fn take_back(meta: &MetaClient, place: &Place, deadline: Instant) -> Result<(), MetaError> {
+/// Nothing was looked at after all: it is as it was before, its wait too. Where others are faster, it stays counted.
+pub async fn take_back(meta: &MetaClient, place: &Place, before: Guesses, deadline: Instant) -> Result<(), MetaError> {
     let Some(entry) = meta.get(&place.key, deadline).await? else { return Ok(()) };
     let guesses: Guesses = records::read(&entry.value).map_err(MetaError::Unknown)?;
-    if guesses.of != place.of {
+    if guesses.of != place.of || guesses.wrong != before.counted(guesses.last_unix_s).wrong {
         return Ok(());
     }
-    let less = Guesses { wrong: guesses.wrong.saturating_sub(1), ..guesses };
     let txn = Txn {
         compares: vec![Compare::ModRevision(place.key.clone(), entry.mod_revision)],
-        success: vec![Op::put(place.key.clone(), records::write(&less).map_err(MetaError::Unknown)?)],
+        success: vec![Op::put(place.key.clone(), records::write(&before).map_err(MetaError::Unknown)?)],
         failure: vec![],
     };
     meta.txn(txn, deadline).await.map(|_| ())
