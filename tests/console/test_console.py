@@ -10,7 +10,7 @@ import urllib.request
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from calls import outcome, until
 from conftest import ONCE
 from people import PASSWORD, Browser, name, step, totp
 from own_region import FRONT, OwnRegion
@@ -18,22 +18,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
-
-
-def until(read, there, seconds=15):
-    end = time.monotonic() + seconds
-    while not there(seen := read()):
-        assert time.monotonic() < end, f"still not there: {str(seen)[:400]}"
-        time.sleep(0.05)
-    return seen
-
-
-def outcome(call, **arguments):
-    try:
-        call(**arguments)
-        return "OK"
-    except ClientError as e:
-        return e.response["Error"]["Code"]
 
 
 @pytest.fixture

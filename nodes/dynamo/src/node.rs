@@ -173,7 +173,9 @@ async fn start(settings: &Settings, pages: &Pages) -> Result<Running> {
     }
     let trails = Mirror::start_kept(meta_of_trails, trails::PREFIX.to_vec(), member.store.clone(), clock.clone());
     // Data calls leave events from the first one on; what a node has kept is enough to begin with.
-    trails.filled(Instant::now() + TRAILS_WAIT).await;
+    if !trails.filled(Instant::now() + TRAILS_WAIT).await {
+        tracing::warn!("no control node has told of trails yet: until one does, data calls leave no events");
+    }
     let data_events = DataEvents::start(trails.clone(), front.data_calls());
     let spool = Spool::start(member.store.clone(), transport.clone(), control, spooling, data_events)?;
     let listener = Listener::bind(common.at(settings.front_port)).await.context("front port")?;
