@@ -97,6 +97,13 @@ def session_of(answer):
     return {**credentials, "AccessKeyId": credentials["AccessKeyId"]}
 
 
+def totp(seed, step):
+    """The code of a seed's bytes at a step of 30 seconds: RFC 6238."""
+    digest = hmac.new(seed, struct.pack(">q", step), "sha1").digest()
+    at = digest[19] & 15
+    return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7fffffff) % 1_000_000:06}"
+
+
 class Device:
     """What an authenticator app does with the seed that it was shown."""
 
@@ -107,9 +114,7 @@ class Device:
         self.began = int(time.time()) // 30
 
     def code(self, step):
-        digest = hmac.new(self.seed, struct.pack(">q", self.began + step), "sha1").digest()
-        at = digest[19] & 15
-        return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7fffffff) % 1_000_000:06}"
+        return totp(self.seed, self.began + step)
 
     def enable(self, person):
         """With codes of before, so that those of now can still be used."""

@@ -1,11 +1,8 @@
 """What a person does at the console, by what she sees: labels, buttons, headings."""
 
-import hmac
-import struct
 import time
 import uuid
 
-from base64 import b32decode
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
@@ -14,11 +11,6 @@ PASSWORD = "Correct-horse-1"
 
 def name(kind="person"):
     return f"{kind}-{uuid.uuid4().hex[:10]}"
-
-
-def totp(seed, step):
-    tag = hmac.digest(b32decode(seed + "=" * (-len(seed) % 8)), struct.pack(">q", step), "sha1")
-    return f"{(struct.unpack_from('>I', tag, tag[19] & 15)[0] & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 def step():

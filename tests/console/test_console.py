@@ -5,14 +5,15 @@ import http.server
 import json
 import stat
 import threading
-import time
 import urllib.request
+from base64 import b32decode
 
 import boto3
 import pytest
 from calls import outcome, until
 from conftest import ONCE
-from people import PASSWORD, Browser, name, step, totp
+from identities import totp
+from people import PASSWORD, Browser, name, step
 from own_region import FRONT, OwnRegion
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -59,6 +60,10 @@ def told(session):
     return told
 
 
+def code(seed, step):
+    return totp(b32decode(seed), step)
+
+
 def enrol(at, user):
     """Gives the seed, and the first step whose code wasn't used."""
     at.open(f"user?name={user}")
@@ -72,7 +77,7 @@ def enrol(at, user):
     at.press("Enrol")
     assert "Authentication code for device is not valid" in at.notice and at.driver.find_element(By.TAG_NAME, "img")
     now = step()
-    at.fill(First_code=totp(seed, now - 1), Second_code=totp(seed, now))
+    at.fill(First_code=code(seed, now - 1), Second_code=code(seed, now))
     at.press("Enrol")
     assert at.notice.startswith("The MFA device was enrolled")
     return seed, now + 1
@@ -81,7 +86,7 @@ def enrol(at, user):
 def show_code(at, seed, unused):
     """A code counts once: the next one counts a step before its time at most."""
     until(step, lambda now: now + 1 >= unused, seconds=40)
-    at.fill(MFA_code=totp(seed, max(unused, step())))
+    at.fill(MFA_code=code(seed, max(unused, step())))
     at.press("Submit")
 
 

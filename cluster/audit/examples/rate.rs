@@ -159,5 +159,13 @@ async fn main() -> Result<()> {
     for node in &nodes {
         node.groups.shutdown().await;
     }
+    // What still runs in the background may write a file while its folder goes.
+    drop(nodes);
+    for _ in 0..10 {
+        if std::fs::remove_dir_all(&dir).is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     std::fs::remove_dir_all(&dir).context("removing what was stored")
 }

@@ -8,8 +8,9 @@
 use crate::arn::Arn;
 use crate::call::{Call, Federated, Identity};
 use crate::error::AwsError;
+use crate::json::lower_first;
 use breakwater_policy::CallerKind;
-use breakwater_types::AccountId;
+use breakwater_types::{AccountId, rfc3339};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 /// Of CloudTrail's records.
@@ -238,14 +237,6 @@ fn told(value: &Value) -> Value {
     }
 }
 
-fn lower_first(name: &str) -> String {
-    let mut signs = name.chars();
-    match signs.next() {
-        Some(first) => first.to_lowercase().chain(signs).collect(),
-        None => String::new(),
-    }
-}
-
 /// Null where there is nothing to tell.
 fn elements(value: &Value, bytes_max: usize) -> Value {
     let told = told(value);
@@ -273,11 +264,6 @@ fn told_text(text: &str) -> String {
 
 fn shortened(text: &str) -> String {
     text.chars().take(TEXT_CHARACTERS_MAX).collect()
-}
-
-pub fn rfc3339(unix_s: i64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    time.format(&Rfc3339).unwrap_or_default()
 }
 
 fn error_code(pending: &Pending, e: &AwsError) -> String {

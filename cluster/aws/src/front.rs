@@ -20,7 +20,7 @@ use crate::mount::{Described, Mounted};
 use crate::mounts::{Asked, Mounts};
 use crate::operation::{Access, Plane, Protocol};
 use crate::query::{self, Form};
-use crate::sigv4::{SignedRequest, Verifier};
+use crate::sigv4::{GLOBAL_REGION, SignedRequest, Verifier};
 use crate::usage::{Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
@@ -40,8 +40,6 @@ use tracing::Instrument;
 
 /// How long an event of a call without time may take.
 const RECORDING: Duration = Duration::from_secs(1);
-/// In whose trail global services' events stand.
-const GLOBAL_REGION: &str = "us-east-1";
 
 /// The edge asks here whether requests may be sent to this process.
 pub const HEALTH_PATH: &str = "/_breakwater/health";

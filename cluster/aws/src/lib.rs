@@ -48,7 +48,7 @@ pub use operation::{Access, Operation, OperationEntry, Plane, Protocol, Service,
 pub use server::Server;
 pub use sigv4::{
     Credentials, DerivedKeys, KEY_PARTS, KeySet, KeysAsked, KeysPart, KeysTold, SESSIONS_PART, SecretKey, SecretKeys,
-    Session, SessionKeys, SessionMore, SigningKey, derive_signing_key, part_of, stable_hash,
+    Session, SessionKeys, SessionMore, SigningKey, derive_signing_key, part_of,
 };
 pub use unchecked::UNCHECKED;
 pub use usage::{Unnoted, Usage, Used};

@@ -9,7 +9,7 @@ use crate::snapshot::{Snapshot, Staged};
 use crate::types::{Member, Raft};
 use breakwater_storage::{Direction, Engine, KeyRange, LogStore, StorageError};
 use breakwater_transport::{Handler, Inbound, Kind, Refusal, Transport, Upload, UploadHandler};
-use breakwater_types::{GroupId, NodeKind, NodeName, RaftNodeId};
+use breakwater_types::{GroupId, NodeKind, NodeName, RaftNodeId, stable_hash};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -69,12 +69,7 @@ pub enum StartError {
 
 /// A member's id: a node that lost its disk has another incarnation, so another id.
 pub fn raft_id_of(name: &NodeName, incarnation: u32) -> RaftNodeId {
-    // FNV-1a: stable for ever, no secret in it.
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in name.as_str().bytes().chain([0]).chain(incarnation.to_be_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash
+    stable_hash(&[name.as_str().as_bytes(), &[0], &incarnation.to_be_bytes()].concat())
 }
 
 pub struct Groups {

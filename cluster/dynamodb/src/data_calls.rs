@@ -4,6 +4,7 @@ use crate::node::Context;
 use crate::tables::TableRecord;
 use breakwater_aws::Call;
 use breakwater_aws::audit::{self, DataCall, Pending};
+use breakwater_aws::json::lower_first;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -32,11 +33,6 @@ const TOLD: &[&str] = &[
     "TotalSegments",
     "UpdateExpression",
 ];
-
-fn lower_first(name: &str) -> String {
-    let mut signs = name.chars();
-    signs.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(signs).collect()
-}
 
 /// `{"S": "x"}` as `"x"`.
 fn bare(value: &Value) -> Value {

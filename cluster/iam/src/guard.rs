@@ -5,10 +5,11 @@ use crate::managed::aws_managed;
 use crate::records::{self, Group, Kind, ManagedPolicy, Policies, Role, User};
 use breakwater_aws::{
     About, Arn, Authorizer, AwsError, Call, ConditionKeys, Federated, Identity, Principal, Session, not_authorized,
+    sigv4::GLOBAL_REGION,
 };
 use breakwater_meta::{Entry, Mirror};
 use breakwater_policy::{Asked, Caller, CallerKind, Named, Outcome, Policy, Question, Sources, Use, Why, decide};
-use breakwater_types::AccountId;
+use breakwater_types::{AccountId, rfc3339};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
@@ -16,7 +17,6 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use time::format_description::well_known::Rfc3339;
 
 /// All that holds for one user, read and compiled.
 struct Compiled {
@@ -486,12 +486,7 @@ impl Guard {
 
 /// AWS: IAM has one endpoint, in `us-east-1`, and all its requests are made to that region.
 fn requested_region<'a>(action: &str, region: &'a str) -> &'a str {
-    if action.starts_with("iam:") { "us-east-1" } else { region }
-}
-
-fn rfc3339(unix_s: i64) -> String {
-    let at = time::OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    at.format(&Rfc3339).unwrap_or_default()
+    if action.starts_with("iam:") { GLOBAL_REGION } else { region }
 }
 
 fn http_text(value: &breakwater_aws::HeaderValue) -> Result<&str, ()> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Wall time for people and protocols, boot time (which counts suspension) for leases.
 pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
@@ -16,6 +18,12 @@ pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
 }
 
 pub type SharedClock = Arc<dyn Clock>;
+
+/// Seconds since 1970 as `2026-11-23T20:15:00Z`.
+pub fn rfc3339(unix_s: i64) -> String {
+    let at = OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    at.format(&Rfc3339).unwrap_or_default()
+}
 
 /// The machine's clock, moved by a fixed offset where a test says so (`clock_offset_s` of a node).
 #[derive(Debug, Default)]

@@ -8,9 +8,11 @@
 pub mod clock;
 pub mod faults;
 pub mod formats;
+pub mod hash;
 pub mod ids;
 pub mod instance;
 
-pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use clock::{Clock, ManualClock, SharedClock, SystemClock, rfc3339};
 pub use formats::Formats;
+pub use hash::stable_hash;
 pub use ids::{AccountId, GroupId, NodeKind, NodeName, RaftNodeId, Region, Scope, Zone};

@@ -1,13 +1,11 @@
 //! What data nodes get in place of access keys: signing keys derived from them, for their service and the days to come.
 
 use crate::{credentials, session_keys};
-use breakwater_aws::{
-    KEY_PARTS, KeySet, KeysAsked, KeysPart, KeysTold, SESSIONS_PART, SecretKey, part_of, stable_hash,
-};
+use breakwater_aws::{KEY_PARTS, KeySet, KeysAsked, KeysPart, KeysTold, SESSIONS_PART, SecretKey, part_of};
 use breakwater_consensus::Group;
 use breakwater_meta::{Entry, Mirror, records};
 use breakwater_transport::{Handler, Inbound, Refusal};
-use breakwater_types::{Region, SharedClock};
+use breakwater_types::{Region, SharedClock, stable_hash};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::Serialize;

@@ -71,7 +71,10 @@ impl Follower {
         let question = records::to_stored(&self.known)?;
         let answer = match self.transport.call(node, Kind::Keys, 0, question.into(), self.deadline()).await {
             Ok(answer) => answer,
-            Err(CallError::Refused(Refusal::Malformed, _)) => return self.ask_whole(node).await,
+            Err(CallError::Refused(Refusal::Malformed, e)) => {
+                tracing::debug!(%node, error = %e, "signing keys in parts were not understood; asking for the whole set");
+                return self.ask_whole(node).await;
+            }
             Err(e) => return Err(e.to_string()),
         };
         let told: KeysTold = records::from_stored(&answer)?;

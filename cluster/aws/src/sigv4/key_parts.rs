@@ -1,17 +1,13 @@
 //! Signing keys in parts, so that a change of one access key sends a part and not all of them, however many there are.
 
 use super::KeySet;
+use breakwater_types::stable_hash;
 use serde::{Deserialize, Serialize};
 
 /// Parts that access keys fall into by their ids.
 pub const KEY_PARTS: usize = 256;
 /// The part after them, of what opens session tokens.
 pub const SESSIONS_PART: usize = KEY_PARTS;
-
-/// FNV-1a: the same in every build, unlike the standard library's.
-pub fn stable_hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
-}
 
 /// The part of an access key.
 pub fn part_of(access_key_id: &[u8]) -> usize {

@@ -17,10 +17,10 @@ mod verify;
 
 pub use credentials::{Credentials, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
 pub use key::{SigningKey, derive_signing_key};
-pub use key_parts::{KEY_PARTS, KeysAsked, KeysPart, KeysTold, SESSIONS_PART, part_of, stable_hash};
+pub use key_parts::{KEY_PARTS, KeysAsked, KeysPart, KeysTold, SESSIONS_PART, part_of};
 pub use key_set::KeySet;
 pub use sessions::{More as SessionMore, Opened, Session, SessionKeys, TOKEN_BYTES_MAX};
-pub use verify::{SignedRequest, Verifier};
+pub use verify::{GLOBAL_REGION, SignedRequest, Verifier};
 
 /// The only algorithm.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";

@@ -1,10 +1,9 @@
 //! What stands under which path.
 
 use super::held::{Credentials, Heard, Profile};
+use breakwater_types::rfc3339;
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use time::OffsetDateTime;
-use time::macros::format_description;
 
 /// What is known of this host without asking.
 #[derive(Clone, Debug)]
@@ -28,13 +27,6 @@ pub enum Found {
 
 fn lines(names: &[&str]) -> Found {
     Found::Text(names.join("\n"))
-}
-
-/// As `2026-11-23T20:15:00Z`.
-fn rfc3339(unix_s: i64) -> String {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    let at = OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    at.format(&format).unwrap_or_default()
 }
 
 /// The document at a path, as AWS lays them out. `now_unix_s` tells which credentials are over.

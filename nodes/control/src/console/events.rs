@@ -5,7 +5,7 @@ use super::asked::Asked;
 use super::session::Person;
 use breakwater_aws::AwsError;
 use breakwater_aws::audit::{self, Event};
-use breakwater_types::AccountId;
+use breakwater_types::{AccountId, rfc3339};
 use serde_json::{Value, json};
 
 /// AWS's words where the name isn't anybody's: it may well be a password that went into the wrong field.
@@ -60,7 +60,7 @@ fn event(region: &str, asked: &Asked, unix_ms: i64, of: &SignIn<'_>) -> Event {
     let mut record = json!({
         "eventVersion": "1.08",
         "userIdentity": identity(&of.whom),
-        "eventTime": audit::rfc3339(unix_ms.div_euclid(1_000)),
+        "eventTime": rfc3339(unix_ms.div_euclid(1_000)),
         "eventSource": "signin.amazonaws.com",
         "eventName": of.name,
         "awsRegion": region,

@@ -3,7 +3,7 @@
 use breakwater_audit::Category;
 use breakwater_audit::trails::{Facts, LastDigest, LogFile, Trail, Wants};
 use breakwater_aws::{Event, audit};
-use breakwater_types::Region;
+use breakwater_types::{Region, rfc3339};
 use data_encoding::HEXLOWER;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -138,8 +138,8 @@ pub fn digest(told: &Told<'_>) -> std::io::Result<(File, String)> {
         at.minute(),
         at.second(),
     );
-    let second = |unix_ms: i64| audit::rfc3339(unix_ms.div_euclid(1_000));
-    let end = audit::rfc3339(*to_s);
+    let second = |unix_ms: i64| rfc3339(unix_ms.div_euclid(1_000));
+    let end = rfc3339(*to_s);
     let log_files: Vec<Value> = files
         .iter()
         .map(|file| {
@@ -155,7 +155,7 @@ pub fn digest(told: &Told<'_>) -> std::io::Result<(File, String)> {
         .collect();
     let contents = json!({
         "awsAccountId": account,
-        "digestStartTime": audit::rfc3339(*from_s),
+        "digestStartTime": rfc3339(*from_s),
         "digestEndTime": end,
         "digestS3Bucket": trail.bucket,
         "digestS3Object": object,

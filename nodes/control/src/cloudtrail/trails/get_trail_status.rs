@@ -1,7 +1,7 @@
 //! GetTrailStatus.
 
 use crate::cloudtrail::prelude::*;
-use breakwater_aws::audit::rfc3339;
+use breakwater_types::rfc3339;
 
 pub struct GetTrailStatus;
 

@@ -1,7 +1,7 @@
 //! The account's audit trail: what LookupEvents finds, by one attribute and time, page by page.
 
 use super::*;
-use breakwater_aws::audit::rfc3339;
+use breakwater_types::rfc3339;
 use layout::time;
 use time::format_description::well_known::Iso8601;
 use time::{Date, Duration};

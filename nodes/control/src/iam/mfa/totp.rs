@@ -1,7 +1,6 @@
 //! Time-based one-time passwords, RFC 6238, as authenticator apps make them: HMAC-SHA1, 30 seconds, six digits.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
+use totp_rs::{Algorithm, Builder, Totp};
 
 const STEP_S: i64 = 30;
 
@@ -10,14 +9,17 @@ pub fn step(unix_s: i64) -> i64 {
     unix_s.div_euclid(STEP_S)
 }
 
-/// The code of a step; none for a seed that no HMAC takes.
-pub fn code(seed: &[u8], step: i64) -> Option<u32> {
-    let mut mac = Hmac::<Sha1>::new_from_slice(seed).ok()?;
-    mac.update(&step.to_be_bytes());
-    let tag = mac.finalize().into_bytes();
-    let at = usize::from(tag[19] & 0xf);
-    let number = u32::from_be_bytes([tag[at], tag[at + 1], tag[at + 2], tag[at + 3]]) & 0x7fff_ffff;
-    Some(number % 1_000_000)
+/// What makes a seed's codes; none for a seed that is shorter than the RFC allows. Its time is counted in steps, and it has
+/// no window: [`super::seed::Seed`] has one, and knows which codes were used.
+pub fn generator(seed: &[u8]) -> Option<Totp> {
+    let builder = Builder::new().with_algorithm(Algorithm::SHA1).with_digits(6).with_step_duration(1).with_skew(0);
+    builder.with_secret(seed).build().ok()
+}
+
+/// Whether this is the seed's code at a step; compared in constant time.
+pub fn is_code(seed: &[u8], step: i64, code: u32) -> bool {
+    let (Ok(step), Some(totp)) = (u64::try_from(step), generator(seed)) else { return false };
+    totp.check(&format!("{code:06}"), step).is_some()
 }
 
 /// Six digits.
@@ -41,8 +43,15 @@ mod tests {
             (2_000_000_000, 279_037),
             (20_000_000_000, 353_130),
         ] {
-            assert_eq!(code(seed, step(unix_s)), Some(wanted), "{unix_s}");
+            let steps = (-1..=1).map(|off| is_code(seed, step(unix_s) + off, wanted));
+            assert_eq!(steps.collect::<Vec<_>>(), [false, true, false], "{unix_s}");
         }
+    }
+
+    #[test]
+    fn nothing_is_a_code_before_1970_or_of_a_short_seed() {
+        assert!(!is_code(b"12345678901234567890", -1, 0));
+        assert!((0..1_000).all(|code| !is_code(b"short", 1, code)));
     }
 
     #[test]

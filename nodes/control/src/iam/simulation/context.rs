@@ -3,9 +3,10 @@
 use super::input::Source;
 use crate::iam::prelude::*;
 use breakwater_policy::Caller;
+use breakwater_types::rfc3339;
 use std::net::IpAddr;
 use time::OffsetDateTime;
-use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::format_description::well_known::Iso8601;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -74,8 +75,7 @@ impl ContextEntry {
 pub fn of_caller(ctx: &Context, caller: &Caller, source: Option<&Source>) -> ConditionKeys {
     let mut keys = ConditionKeys::default();
     let now = ctx.now();
-    let at = OffsetDateTime::from_unix_timestamp(now).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    keys.set("aws:CurrentTime", at.format(&Rfc3339).unwrap_or_default());
+    keys.set("aws:CurrentTime", rfc3339(now));
     keys.set("aws:EpochTime", now.to_string());
     keys.set("aws:PrincipalAccount", caller.account.as_str());
     let Some(source) = source.filter(|source| source.arn == caller.arn || source.kind == Kind::Role) else {
