@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug, thiserror::Error)]
@@ -20,26 +21,28 @@ pub enum BodyError {
 
 #[derive(Debug)]
 pub struct Bodies {
-    held: AtomicUsize,
+    held: Arc<AtomicUsize>,
     one_max: usize,
     all_max: usize,
 }
 
 /// A body, and its place within the bound of all.
-pub struct HeldBody<'a> {
+pub struct HeldBody {
     pub bytes: Bytes,
-    _room: Room<'a>,
+    pub room: Room,
 }
 
-struct Room<'a> {
-    held: &'a AtomicUsize,
+/// Given back when nobody needs the body any more: that may be later than its client hangs up.
+#[derive(Default)]
+pub struct Room {
+    held: Option<Arc<AtomicUsize>>,
     bytes: usize,
 }
 
-impl Drop for Room<'_> {
+impl Drop for Room {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        if let Some(held) = &self.held {
+            held.fetch_sub(self.bytes, Ordering::Relaxed);
         }
     }
 }
@@ -50,10 +53,10 @@ const DISCARDED_BYTES_MAX: usize = 48 * 1_024 * 1_024;
 
 impl Bodies {
     pub fn new(one_max: usize, all_max: usize) -> Self {
-        Bodies { held: AtomicUsize::new(0), one_max, all_max }
+        Bodies { held: Arc::default(), one_max, all_max }
     }
 
-    fn reserve(&self, room: &mut Room<'_>, bytes: usize) -> Result<(), BodyError> {
+    fn reserve(&self, room: &mut Room, bytes: usize) -> Result<(), BodyError> {
         if self.held.fetch_add(bytes, Ordering::Relaxed) + bytes > self.all_max {
             self.held.fetch_sub(bytes, Ordering::Relaxed);
             return Err(BodyError::NoRoom);
@@ -62,12 +65,12 @@ impl Bodies {
         Ok(())
     }
 
-    pub async fn read(&self, headers: &HeaderMap, mut body: Incoming) -> Result<HeldBody<'_>, BodyError> {
+    pub async fn read(&self, headers: &HeaderMap, mut body: Incoming) -> Result<HeldBody, BodyError> {
         let declared =
             headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-        let mut room = Room { held: &self.held, bytes: 0 };
+        let mut room = Room { held: Some(self.held.clone()), bytes: 0 };
         match self.fill(&mut room, declared, &mut body).await {
-            Ok(bytes) => Ok(HeldBody { bytes, _room: room }),
+            Ok(bytes) => Ok(HeldBody { bytes, room }),
             Err(e @ BodyError::Lost(_)) => Err(e),
             Err(refused) => {
                 drop(room);
@@ -85,7 +88,7 @@ impl Bodies {
 
     async fn fill(
         &self,
-        room: &mut Room<'_>,
+        room: &mut Room,
         declared: Option<usize>,
         body: &mut Incoming,
     ) -> Result<Bytes, BodyError> {

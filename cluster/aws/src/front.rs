@@ -10,7 +10,7 @@ use crate::addresses::Addresses;
 use crate::answer::{self, Answer};
 use crate::audit::{self, Pending, Recorder};
 use crate::authorize::Authorizer;
-use crate::body::{Bodies, BodyError};
+use crate::body::{Bodies, BodyError, HeldBody, Room};
 use crate::call::{Call, Principal, RequestId};
 use crate::connection::{AnswerBody, Connection, Phase, RouteBody};
 use crate::error::AwsError;
@@ -144,24 +144,28 @@ struct Came<'a> {
     content_type: &'static str,
 }
 
-/// One place among the requests in flight.
-struct Slot(Arc<Front>);
+/// One place among the requests in flight, with the place of its body: kept for as long as the call is worked on, also where
+/// its caller has left.
+struct Slot {
+    front: Arc<Front>,
+    _room: Room,
+}
 
 impl Slot {
-    fn take(front: &Arc<Front>) -> Option<Self> {
+    fn take(front: &Arc<Front>, room: Room) -> Option<Self> {
         if front.in_flight.fetch_add(1, Ordering::Relaxed) >= front.limits.in_flight_max {
             front.in_flight.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         front.metrics.in_flight.inc();
-        Some(Slot(front.clone()))
+        Some(Slot { front: front.clone(), _room: room })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.in_flight.dec();
+        self.front.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.front.metrics.in_flight.dec();
     }
 }
 
@@ -239,8 +243,8 @@ impl Front {
                 }
             });
         }
-        let body = match self.bodies.read(&parts.headers, incoming).await {
-            Ok(body) => body,
+        let HeldBody { bytes: body, room } = match self.bodies.read(&parts.headers, incoming).await {
+            Ok(held) => held,
             Err(BodyError::TooLarge) => {
                 self.metrics.refused(self.mounts.first_service(), "RequestEntityTooLarge".into());
                 return Ok(Answer::TooLarge);
@@ -251,13 +255,13 @@ impl Front {
         connection.enter(Phase::Busy);
         let content_type = match query {
             Some(_) => Some(Protocol::Query.content_type()),
-            None => answer::content_type(&parts.headers, body.bytes.is_empty(), self.mounts.has_queries()),
+            None => answer::content_type(&parts.headers, body.is_empty(), self.mounts.has_queries()),
         };
         let Some(content_type) = content_type else { return Ok(Answer::NotFound) };
-        let Some(slot) = Slot::take(self) else {
+        let Some(slot) = Slot::take(self, room) else {
             return Ok(self.refuse(None, AwsError::throttling(), content_type, &request_id));
         };
-        let came = Came { parts, body: &body.bytes, query, request_id, source, connection, content_type };
+        let came = Came { parts, body: &body, query, request_id, source, connection, content_type };
         let work = AssertUnwindSafe(self.work(came, slot));
         Ok(match work.catch_unwind().await {
             Ok(answer) => answer,
@@ -450,7 +454,7 @@ impl Front {
     ) -> Result<Vec<u8>, AwsError> {
         let Asked { mount, index, .. } =
             self.mounts.named(service, operation).ok_or_else(AwsError::unknown_operation)?;
-        let Some(slot) = Slot::take(self) else { return Err(AwsError::throttling()) };
+        let Some(slot) = Slot::take(self, Room::default()) else { return Err(AwsError::throttling()) };
         self.perform(mount, index, principal, body, origin, slot).await
     }
 

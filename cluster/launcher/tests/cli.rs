@@ -150,8 +150,17 @@ fn a_kill_ends_what_the_agent_has_just_started_too() {
     write_program(&machine.dir.join("bin/host-agent"), child);
     let up = machine.up(|_| {}, "breakwater");
     drop(up);
+    // Started, they may not have come so far yet.
+    let deadline = Instant::now() + Duration::from_secs(30);
     let child = |host: &str| -> u32 {
-        std::fs::read_to_string(machine.host("breakwater", host).join("run/child")).unwrap().trim().parse().unwrap()
+        let file = machine.host("breakwater", host).join("run/child");
+        loop {
+            match std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()) {
+                Some(pid) => return pid,
+                None => assert!(Instant::now() < deadline, "{host} has no child"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     };
     let (killed, other) = (child("dynamo-node-b1"), child("dynamo-node-a1"));
     assert!(runs(killed) && runs(other));

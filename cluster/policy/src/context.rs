@@ -1,6 +1,7 @@
 //! What is known of a request, by condition key.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A key's value: most have one, some (tag keys, leading keys) have many.
@@ -47,17 +48,22 @@ impl Asked {
     }
 }
 
+/// Up to so many keys, comparing their names is as quick as hashing one.
+const COMPARED_MAX: usize = 64;
+
 /// Condition keys and their values; names in any case are the same key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     values: Vec<(Cow<'static, str>, Value)>,
+    /// Where each key stands, in lower case; only of many, as simulations are given them.
+    places: Option<HashMap<String, usize>>,
     asked: Asked,
 }
 
 impl Context {
     /// Keeps only what is asked for.
     pub fn of(asked: &Asked) -> Context {
-        Context { values: Vec::new(), asked: asked.clone() }
+        Context { asked: asked.clone(), ..Context::default() }
     }
     /// Whether a value of this key may be looked at: making one that isn't is a waste.
     pub fn wants(&self, key: &str) -> bool {
@@ -79,14 +85,28 @@ impl Context {
             self.put(key, Value::Many(values));
         }
     }
+    fn place(&self, key: &str) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(&key.to_ascii_lowercase()).copied(),
+            None => self.values.iter().position(|(known, _)| known.eq_ignore_ascii_case(key)),
+        }
+    }
     fn put(&mut self, key: Cow<'static, str>, value: Value) {
-        match self.values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&key)) {
-            Some((_, old)) => *old = value,
-            None => self.values.push((key, value)),
+        if let Some(at) = self.place(&key) {
+            self.values[at].1 = value;
+            return;
+        }
+        if let Some(places) = &mut self.places {
+            places.insert(key.to_ascii_lowercase(), self.values.len());
+        }
+        self.values.push((key, value));
+        if self.places.is_none() && self.values.len() > COMPARED_MAX {
+            let names = self.values.iter().map(|(key, _)| key.to_ascii_lowercase());
+            self.places = Some(names.zip(0..).collect());
         }
     }
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.values.iter().find(|(known, _)| known.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+        self.place(key).map(|at| &self.values[at].1)
     }
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|(key, _)| key.as_ref())
@@ -97,6 +117,21 @@ impl Context {
 mod tests {
     use super::*;
     use crate::{Policy, Use};
+
+    #[test]
+    fn many_keys_are_found_as_few_are() {
+        let mut context = Context::default();
+        for round in ["old", "new"] {
+            for n in 0..3 * COMPARED_MAX {
+                context.set(format!("{}:Key{n}", if round == "old" { "S" } else { "s" }), format!("{round}{n}"));
+            }
+        }
+        assert_eq!(context.keys().count(), 3 * COMPARED_MAX);
+        for n in [0, COMPARED_MAX - 1, COMPARED_MAX, COMPARED_MAX + 1, 3 * COMPARED_MAX - 1] {
+            assert_eq!(context.get(&format!("S:KEY{n}")).and_then(Value::single), Some(&*format!("new{n}")));
+        }
+        assert_eq!(context.get("s:Key"), None);
+    }
 
     #[test]
     fn only_what_is_asked_for_is_kept() {

@@ -330,7 +330,14 @@ pub(crate) enum ArnPattern {
         colons: usize,
     },
     /// Variables stand for segments, or for a whole ARN: it is cut once they have their values.
-    Uncut(Pattern),
+    Uncut {
+        whole: Pattern,
+        /// Whether some of its stars may reach over the colon after them.
+        reaches: bool,
+        /// Whether it is completed with stars where it ends early. Not where a value says what kind of ARN it is: who
+        /// sets a tag would choose what it ends with.
+        completed: bool,
+    },
 }
 
 const SEGMENTS: usize = 6;
@@ -363,7 +370,8 @@ impl ArnPattern {
         let whole = Pattern::parse(text, Reading { wildcards: true, variables })?;
         let mut segments = whole.split(SEGMENTS);
         if segments.iter().take(SEGMENTS - 1).any(|segment| segment.variables(true).next().is_some()) {
-            return Ok(ArnPattern::Uncut(whole));
+            let completed = segments.first().is_some_and(|first| first.variables(true).next().is_none());
+            return Ok(ArnPattern::Uncut { whole, reaches: false, completed });
         }
         // An ARN that ends early is completed with stars.
         segments.resize_with(SEGMENTS, Pattern::anything);
@@ -373,12 +381,13 @@ impl ArnPattern {
     /// Of `Resource` and `NotResource`. AWS: "If the * wildcard is the last character of a resource ARN segment, it can
     /// expand to match beyond the colon boundaries".
     pub(crate) fn of_resource(text: &str, variables: bool) -> Result<ArnPattern, BadVariable> {
-        let parsed = ArnPattern::parse(text, variables)?;
-        let ArnPattern::Segments(segments) = parsed else { return Ok(parsed) };
         let whole = Pattern::parse(text, Reading { wildcards: true, variables })?;
-        Ok(match whole.reaching() {
-            (whole, colons, true) => ArnPattern::Across { segments, whole, colons },
-            (_, _, false) => ArnPattern::Segments(segments),
+        Ok(match (ArnPattern::parse(text, variables)?, whole.reaching()) {
+            (ArnPattern::Segments(segments), (whole, colons, true)) => ArnPattern::Across { segments, whole, colons },
+            (ArnPattern::Uncut { completed, .. }, (whole, _, true)) => {
+                ArnPattern::Uncut { whole, reaches: true, completed }
+            }
+            (parsed, _) => parsed,
         })
     }
 
@@ -386,7 +395,7 @@ impl ArnPattern {
         match self {
             ArnPattern::Everything => &[],
             ArnPattern::Segments(segments) | ArnPattern::Across { segments, .. } => segments,
-            ArnPattern::Uncut(whole) => std::slice::from_ref(whole),
+            ArnPattern::Uncut { whole, .. } => std::slice::from_ref(whole),
         }
     }
 
@@ -417,14 +426,15 @@ impl ArnPattern {
                 by_segment(segments)
                     || arn.colons > *colons && arn.segments.is_some() && whole.matches(arn.whole, context)
             }
-            ArnPattern::Uncut(whole) => match (whole.signs(context), &arn.segments) {
-                (Some(signs), Some(given)) => {
-                    let pieces = signs.splitn(SEGMENTS, |sign| *sign == Sign::Byte(b':'));
-                    // What ends early is completed with stars here too.
-                    pieces.zip(given).all(|(signs, given)| glob(signs, given.as_bytes(), false))
-                }
-                _ => false,
-            },
+            ArnPattern::Uncut { whole, reaches, completed } => {
+                let (Some(signs), Some(given)) = (whole.signs(context), &arn.segments) else { return false };
+                let is_colon = |sign: &Sign| *sign == Sign::Byte(b':');
+                let colons = signs.iter().filter(|sign| is_colon(sign)).count();
+                let mut pieces = signs.splitn(SEGMENTS, is_colon).zip(given);
+                (*completed || colons + 1 >= SEGMENTS)
+                    && pieces.all(|(signs, given)| glob(signs, given.as_bytes(), false))
+                    || *reaches && arn.colons > colons && glob(&signs, arn.whole.as_bytes(), false)
+            }
         }
     }
 }
@@ -530,6 +540,58 @@ mod tests {
         assert_eq!(matches("arn:aws:*:*:*:t", "arn:aws"), (false, false));
     }
 
+    /// A Deny that was written with a variable in front of a table's name did not hold.
+    #[test]
+    fn variables_change_nothing_about_which_stars_reach_over_colons() {
+        let (table, account) = ("arn:aws:dynamodb:us-east-1:111122223333:table/t", "111122223333");
+        let index = "arn:aws:dynamodb:us-east-1:111122223333:table/t/index/i";
+        let mut context = Context::default();
+        for (key, value) in [("t", "t"), ("region", "us-east-1"), ("account", account), ("service", "dynamodb")] {
+            context.set(format!("aws:PrincipalTag/{key}"), value);
+        }
+        let literal = Context::default();
+        for written in [
+            "arn:aws:dynamodb:*:table/{t}",
+            "arn:aws:*:table/{t}",
+            "arn:aws:*:{account}:table/t",
+            "arn:aws:{service}:*:table/t",
+            "arn:aws:{service}:us*1:table/t",
+            "arn:aws:{service}:*:?:table/t",
+            "arn:aws:{service}:{region}:*:table/*",
+            "arn:aws:{service}:{region}:{account}:table/{t}",
+            "arn:aws:{service}:{region}:*",
+            "arn:aws:{service}:*",
+            "arn:aws:{service}:{region}",
+            "arn:aws:{service}:*:{region}:table/t",
+            "arn:*:{account}:table/{t}/index/?",
+        ] {
+            let (mut with, mut without) = (written.to_owned(), written.to_owned());
+            for (name, value) in [("t", "t"), ("region", "us-east-1"), ("account", account), ("service", "dynamodb")] {
+                with = with.replace(&format!("{{{name}}}"), &format!("${{aws:PrincipalTag/{name}}}"));
+                without = without.replace(&format!("{{{name}}}"), value);
+            }
+            for arn in [table, index, "arn:aws:dynamodb", "arn:aws:s3:::b"] {
+                for of in [ArnPattern::of_resource, ArnPattern::parse] {
+                    let (with, without) = (of(&with, true).unwrap(), of(&without, true).unwrap());
+                    assert_eq!(with.matches(arn, &context), without.matches(arn, &literal), "{written} {arn}");
+                }
+            }
+        }
+    }
+
+    /// Who sets her own tag would have had the stars that complete an ARN.
+    #[test]
+    fn a_value_that_ends_early_is_not_completed() {
+        let table = "arn:aws:dynamodb:us-east-1:111122223333:table/t";
+        for value in ["arn", "arn:aws", "arn:aws:dynamodb", "arn:aws:dynamodb:us-east-1:111122223333", "*", "arn:*"] {
+            let mut context = Context::default();
+            context.set("aws:PrincipalTag/mine", value);
+            for of in [ArnPattern::of_resource, ArnPattern::parse] {
+                assert!(!of("${aws:PrincipalTag/mine}", true).unwrap().matches(table, &context), "{value}");
+            }
+        }
+    }
+
     /// It was cut before the variable had its value: a whole ARN was one segment.
     #[test]
     fn a_variable_may_be_a_whole_arn() {
@@ -540,7 +602,8 @@ mod tests {
         context.set("aws:PrincipalAccount", "111122223333");
         let matches = |pattern: &str| ArnPattern::parse(pattern, true).unwrap().matches(role, &context);
         assert!(matches("${aws:PrincipalArn}") && matches("arn:aws:iam::${aws:PrincipalAccount}:role/*"));
-        assert!(matches("arn:aws:iam::${aws:PrincipalAccount}") && matches("${aws:PrincipalTag/none, 'arn:aws:iam'}"));
+        assert!(matches("arn:aws:iam::${aws:PrincipalAccount}"));
+        assert!(matches("${aws:PrincipalTag/none, 'arn:aws:iam::111122223333:role/p/r'}"));
         for pattern in
             ["${aws:PrincipalArn}/x", "${aws:PrincipalTag/star}", "${aws:PrincipalTag/none}", "${aws:username}:*"]
         {
