@@ -485,7 +485,7 @@ def test_policy_variables_name_the_caller(iam, person):
 def test_entities_and_their_errors(iam):
     user, group = name("u"), name("g")
     made = iam.create_user(UserName=user, Path="/a/b/", Tags=[{"Key": "k", "Value": "v"}])["User"]
-    assert made["Arn"].endswith(f":user/a/b/{user}") and made["UserId"].startswith("AIDA") and len(made["UserId"]) == 20
+    assert made["Arn"].endswith(f":user/a/b/{user}") and made["UserId"].startswith("AIDA") and len(made["UserId"]) == 21
     assert iam.get_user(UserName=user.upper())["User"]["UserName"] == user
     with pytest.raises(ClientError) as info:
         iam.create_user(UserName=user.upper())

@@ -19,12 +19,15 @@ pub enum Answer {
     },
     Health,
     NotFound,
+    /// Of a service that isn't here.
+    NotServed,
     Preflight,
     TooLarge,
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const SERVER: HeaderValue = HeaderValue::from_static("Server");
 
 pub fn error(e: &AwsError, model: &str, content_type: &'static str, request_id: &RequestId) -> Answer {
@@ -83,6 +86,16 @@ pub fn plain(request_id: &RequestId, status: StatusCode, body: Bytes) -> Respons
 
 pub fn not_found(request_id: &RequestId) -> Response<AnswerBody> {
     base(request_id, StatusCode::NOT_FOUND, Bytes::from_static(b"<UnknownOperationException/>\n"))
+}
+
+/// In the words of S3, whose clients don't try again then; those that read no XML have a header.
+pub fn not_served(request_id: &RequestId) -> Response<AnswerBody> {
+    let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NotImplemented</Code><Message>This region \
+                doesn't have this service</Message></Error>\n";
+    let mut response = base(request_id, StatusCode::NOT_IMPLEMENTED, Bytes::from_static(body.as_bytes()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static("NotImplemented"));
+    response
 }
 
 pub fn too_large(request_id: &RequestId, bytes_max: usize) -> Response<AnswerBody> {

@@ -86,12 +86,7 @@ impl Bodies {
         }
     }
 
-    async fn fill(
-        &self,
-        room: &mut Room,
-        declared: Option<usize>,
-        body: &mut Incoming,
-    ) -> Result<Bytes, BodyError> {
+    async fn fill(&self, room: &mut Room, declared: Option<usize>, body: &mut Incoming) -> Result<Bytes, BodyError> {
         if declared.is_some_and(|n| n > self.one_max) {
             return Err(BodyError::TooLarge);
         }

@@ -20,7 +20,7 @@ use crate::mount::{Described, Mounted};
 use crate::mounts::{Asked, Mounts};
 use crate::operation::{Access, Plane, Protocol};
 use crate::query::{self, Form};
-use crate::sigv4::{GLOBAL_REGION, SignedRequest, Verifier};
+use crate::sigv4::{self, GLOBAL_REGION, SignedRequest, Verifier};
 use crate::usage::{Usage, Used};
 use breakwater_types::{AccountId, Scope, SharedClock};
 use bytes::Bytes;
@@ -208,6 +208,7 @@ impl Front {
             Answer::Body { content_type, status, body } => answer::json(&request_id, content_type, status, body),
             Answer::Health => answer::plain(&request_id, StatusCode::OK, self.health.clone()),
             Answer::NotFound => answer::not_found(&request_id),
+            Answer::NotServed => answer::not_served(&request_id),
             Answer::Preflight => answer::preflight(&request_id, &parts.headers),
             Answer::TooLarge => answer::too_large(&request_id, self.limits.body_bytes_max),
         };
@@ -219,6 +220,12 @@ impl Front {
         }
         connection.enter(Phase::Answering);
         Ok(response)
+    }
+
+    /// Whether it is signed for a service that isn't served here, as S3's `GET /` is.
+    fn is_for_another(&self, parts: &Parts) -> bool {
+        let service = sigv4::service_of(&parts.headers, parts.uri.query());
+        service.is_some_and(|service| !self.mounts.serves(&service))
     }
 
     async fn answer(
@@ -236,6 +243,10 @@ impl Front {
             let headers = &parts.headers;
             return Ok(match parts.method {
                 Method::OPTIONS if headers.contains_key(header::ORIGIN) => Answer::Preflight,
+                _ if self.is_for_another(parts) => {
+                    self.metrics.refused(self.mounts.first_service(), "NotImplemented".into());
+                    Answer::NotServed
+                }
                 Method::GET if parts.uri.path() == "/" => Answer::Health,
                 _ => {
                     self.metrics.refused(self.mounts.first_service(), "UnknownOperationException".into());

@@ -39,6 +39,10 @@ impl Mounts {
         self.first.unwrap_or("aws")
     }
 
+    pub fn serves(&self, service: &str) -> bool {
+        self.by_prefix.values().any(|mount| mount.names().service == service)
+    }
+
     /// Whether any of them speaks the Query protocol.
     pub fn has_queries(&self) -> bool {
         self.queries

@@ -3,7 +3,7 @@
 mod door;
 
 use breakwater_aws::Limits;
-use door::{Door, open, open_with, read_reply, signed, until};
+use door::{Door, open, open_heard, open_with, read_reply, signed, until};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -110,6 +110,51 @@ async fn all_bodies_together_have_a_bound() {
     door.context.gate.add_permits(1);
     assert_eq!(first.reply().await.status, 200);
     assert_eq!(second.call("Echo", &big).await.status, 200);
+}
+
+/// Where a trail wants their events, calls go on without their callers, and gave the places of their bodies back.
+#[tokio::test]
+async fn a_body_keeps_its_place_when_its_caller_hangs_up() {
+    let door = open_heard(Limits { bodies_bytes_max: 10_000, ..Limits::default() }).await;
+    let big = format!(r#"{{"Text":"{}"}}"#, "a".repeat(6_000));
+    let mut first = door.connect().await;
+    first.send(signed(&door.clock, "AKIAADMIN", "Wait", &big)).await;
+    until("the handler waits", || door.context.handled.load(Ordering::SeqCst) == 1).await;
+    drop(first);
+    until("the connection is gone", || door.metrics().contains("aws_connections 0")).await;
+    let mut second = door.connect().await;
+    let reply = second.call("Echo", &big).await;
+    assert!(reply.status == 400 && reply.body.contains("ThrottlingException"), "{reply:?}");
+    door.context.gate.add_permits(1);
+    loop {
+        let reply = second.call("Echo", &big).await;
+        match reply.status {
+            200 => break,
+            _ => assert!(reply.body.contains("ThrottlingException"), "{reply:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_isnt_here_says_so() {
+    let door = open(Limits::default()).await;
+    let scope = "AWS4-HMAC-SHA256 Credential=AKIAADMIN/20261125/us-east-1";
+    for (method, path, service, status) in [
+        ("GET", "/", "s3", 501),
+        ("PUT", "/bucket", "s3", 501),
+        ("GET", "/", "dynamodb", 200),
+        ("PUT", "/b", "dynamodb", 404),
+    ] {
+        let mut client = door.connect().await;
+        let authorization = format!("{scope}/{service}/aws4_request, SignedHeaders=host, Signature=0");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nx-amz-date: 20261125T000000Z\r\nauthorization: {authorization}"
+        );
+        client.send(format!("{head}\r\ncontent-length: 0\r\n\r\n")).await;
+        let reply = client.reply().await;
+        assert_eq!(reply.status, status, "{method} {path} {service}");
+        assert_eq!(reply.body.contains("<Code>NotImplemented</Code>"), status == 501);
+    }
 }
 
 #[tokio::test]

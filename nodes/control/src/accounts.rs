@@ -2,7 +2,7 @@
 
 use crate::credentials;
 use crate::iam::passwords::root;
-use crate::iam::{secrets, unique_id};
+use crate::iam::{key_id, secrets};
 use breakwater_meta::MetaClient;
 use breakwater_node::Pages;
 use breakwater_types::formats::{Formats, TRAILS};
@@ -26,7 +26,7 @@ struct Asked {
 async fn create(meta: MetaClient, clock: SharedClock, formats: Arc<Formats>, body: Bytes) -> Result<Value, String> {
     let asked: Asked = serde_json::from_slice(&body).map_err(|e| e.to_string())?;
     let account = AccountId::new(&asked.account).map_err(|e| e.to_string())?;
-    let (id, secret) = (unique_id("AKIA"), secrets::new_secret());
+    let (id, secret) = (key_id("AKIA"), secrets::new_secret());
     let mut answer = json!({"account_id": account, "access_key_id": id, "secret_access_key": *secret});
     let mut put_root = None;
     if formats.active() >= TRAILS {

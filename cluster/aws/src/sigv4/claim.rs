@@ -30,6 +30,12 @@ fn incomplete(message: String) -> AwsError {
     AwsError::framework("IncompleteSignatureException", message)
 }
 
+/// For which service a request says that it is signed; nothing is verified.
+pub fn service_of(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
+    let claim = Claim::read(headers, query).ok()?;
+    claim.credential_parts().ok().map(|[_, _, _, service, _]| service.to_owned())
+}
+
 pub fn missing_token() -> AwsError {
     AwsError::framework("MissingAuthenticationTokenException", "Request is missing Authentication Token")
 }

@@ -15,6 +15,7 @@ mod sessions;
 mod timestamp;
 mod verify;
 
+pub use claim::service_of;
 pub use credentials::{Credentials, DerivedKeys, Found, Lookup, SecretKey, SecretKeys};
 pub use key::{SigningKey, derive_signing_key};
 pub use key_parts::{KEY_PARTS, KeysAsked, KeysPart, KeysTold, SESSIONS_PART, part_of};

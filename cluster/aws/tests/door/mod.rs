@@ -4,8 +4,8 @@
 #![allow(dead_code)]
 
 use breakwater_aws::{
-    Access, Arn, AwsError, Call, FrontBuilder, Limits, Operation, Plane, Principal, Protocol, RootOnly, Route,
-    RouteBody, SecretKey, SecretKeys, Server, Service, Unrecorded, derive_signing_key, entry,
+    Access, Arn, AwsError, Call, Event, FrontBuilder, Limits, Operation, Plane, Principal, Protocol, Recorder,
+    RootOnly, Route, RouteBody, SecretKey, SecretKeys, Server, Service, Unrecorded, derive_signing_key, entry,
 };
 use breakwater_types::{AccountId, Region, Scope, SharedClock, SystemClock};
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 pub const SECRET: &str = "a-secret-for-tests";
@@ -120,7 +121,34 @@ pub async fn open(limits: Limits) -> Door {
     open_with(limits, None).await
 }
 
+/// As where a trail wants the events of data calls.
+struct Hears;
+
+impl Recorder for Hears {
+    fn is_active(&self) -> bool {
+        true
+    }
+    fn hears_data(&self) -> bool {
+        true
+    }
+    fn record<'a>(
+        &'a self,
+        _events: Vec<Event>,
+        _deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = Result<(), AwsError>> + Send + 'a>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+pub async fn open_heard(limits: Limits) -> Door {
+    open_recorded(limits, None, Arc::new(Hears)).await
+}
+
 pub async fn open_with(limits: Limits, tls: Option<Arc<rustls::ServerConfig>>) -> Door {
+    open_recorded(limits, tls, Arc::new(Unrecorded)).await
+}
+
+async fn open_recorded(limits: Limits, tls: Option<Arc<rustls::ServerConfig>>, recorder: Arc<dyn Recorder>) -> Door {
     let account = AccountId::new("111122223333").unwrap();
     let user = |id: &str, administrator| SecretKey {
         secret: Zeroizing::new(SECRET.to_owned()),
@@ -142,7 +170,7 @@ pub async fn open_with(limits: Limits, tls: Option<Arc<rustls::ServerConfig>>) -
     let clock = SystemClock::shared();
     let mut registry = Registry::default();
     let scope = Scope::new(account.clone(), Region::new("us-east-1").unwrap());
-    let front = FrontBuilder::new(scope, keys, Arc::new(RootOnly), Arc::new(Unrecorded), clock.clone(), &mut registry)
+    let front = FrontBuilder::new(scope, keys, Arc::new(RootOnly), recorder, clock.clone(), &mut registry)
         .limits(limits)
         .ready({
             let ready = ready.clone();

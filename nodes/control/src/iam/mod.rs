@@ -30,7 +30,7 @@ mod usage;
 mod user_credentials;
 mod users;
 
-pub use shapes::unique_id;
+pub use shapes::{key_id, unique_id};
 pub use store::Context;
 
 use breakwater_aws::{Arn, AwsError, Call, ConditionKeys, Identity, OperationEntry, Protocol, Service, entry};

@@ -4,7 +4,7 @@ pub(crate) use super::account::room_for;
 pub(crate) use super::attach::Attach;
 pub(crate) use super::check::{self, Tag};
 pub(crate) use super::policies::DOCUMENT_MAX;
-pub(crate) use super::shapes::{self, unique_id};
+pub(crate) use super::shapes::{self, key_id, unique_id};
 pub(crate) use super::store::{self, Change, Context, put};
 pub(crate) use super::{any_arn, errors, mfa, named_or_self, new_arn, user_or_caller};
 pub(crate) use breakwater_aws::query::from_text;

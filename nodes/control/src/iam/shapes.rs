@@ -30,10 +30,19 @@ pub fn random_id(length: usize) -> String {
     id
 }
 
-/// Twenty signs, as IAM's unique ids: `AIDA…` for users, `AGPA…` for groups, `ANPA…` for policies, `AKIA…` for keys.
-pub fn unique_id(prefix: &str) -> String {
-    let tail = random_id(20usize.saturating_sub(prefix.len()));
+fn id_of_length(prefix: &str, length: usize) -> String {
+    let tail = random_id(length.saturating_sub(prefix.len()));
     format!("{prefix}{tail}")
+}
+
+/// IAM's unique ids: `AIDA…` for users, `AGPA…` for groups, `ANPA…` for policies.
+pub fn unique_id(prefix: &str) -> String {
+    id_of_length(prefix, 21)
+}
+
+/// Ids of keys are one sign shorter: `AKIA…` for access keys, `APKA…` for public ones.
+pub fn key_id(prefix: &str) -> String {
+    id_of_length(prefix, 20)
 }
 
 /// The id of a temporary access key, as `ASIA…`: like AWS's, it holds the number of its account.
@@ -225,7 +234,8 @@ mod tests {
     #[test]
     fn ids_and_times() {
         let (a, b) = (unique_id("AIDA"), unique_id("AIDA"));
-        assert!(a.len() == 20 && a.starts_with("AIDA") && a != b);
+        assert!(a.len() == 21 && a.starts_with("AIDA") && a != b);
+        assert_eq!(key_id("AKIA").len(), 20);
         let random = random_id(32);
         assert!(random.len() == 32 && random_id(4).len() == 4 && random != random_id(32));
         assert!(random.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b)), "{random}");

@@ -29,7 +29,7 @@ impl Operation for CreateAccessKey {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let name = user_or_caller(call, request.user_name.as_deref(), 128)?;
-        let id = unique_id("AKIA");
+        let id = key_id("AKIA");
         let secret = secrets::new_secret();
         ctx.change(call, || async {
             let mut user = ctx.named::<User>(call, Kind::User, name).await?;

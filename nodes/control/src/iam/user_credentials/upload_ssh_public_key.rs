@@ -47,7 +47,7 @@ impl Operation for UploadSshPublicKey {
             }
         })?;
         ctx.needs_format(TRAILS)?;
-        let id = unique_id("APKA");
+        let id = key_id("APKA");
         let change = || async {
             let user = credential::user(ctx, call, request.user_name.as_deref()).await?;
             let others = credential::of_user::<SshPublicKey>(ctx, call, &user.record.id).await?;
