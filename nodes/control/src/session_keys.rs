@@ -213,6 +213,7 @@ impl Keeper {
         let end = Instant::now() + Duration::from_secs(2);
         self.mirror.wait_for(done.revision, end).await;
         self.rotation.wait_for(done.revision, end).await;
+        anyhow::ensure!(done.succeeded, "their record, or the next number, isn't as this node has seen it");
         Ok(())
     }
 }
