@@ -48,6 +48,9 @@ class Browser:
     def press(self, button, within="//main"):
         self._leave(self.driver.find_element(By.XPATH, f"{within}//button[normalize-space()='{button}']").click)
 
+    def open_up(self, summary):
+        self.driver.find_element(By.XPATH, f"//main//summary[normalize-space()='{summary}']").click()
+
     def follow(self, link):
         self._leave(self.driver.find_element(By.LINK_TEXT, link).click)
 
@@ -67,8 +70,8 @@ class Browser:
         rows = self.driver.find_elements(By.CSS_SELECTOR, f"{table} tbody tr")
         return [[cell.text for cell in row.find_elements(By.TAG_NAME, "td")] for row in rows]
 
-    def sign_in(self, account, user, password=PASSWORD):
-        self.open("sign-in")
+    def sign_in(self, account, user, password=PASSWORD, page="sign-in"):
+        self.open(page)
         self.fill(Account_ID=account, User_name=user, Password=password)
         self.press("Sign in")
 

@@ -68,7 +68,7 @@ def enrol(at, user):
     """Gives the seed, and the first step whose code wasn't used."""
     at.open(f"user?name={user}")
     at.press("Enrol MFA device")
-    assert at.title == "Enrol an MFA device"
+    assert at.title == "Enrol an MFA device" and user in at.text("#whose")
     picture = at.driver.find_element(By.TAG_NAME, "img")
     assert picture.get_property("naturalWidth") > 200 and picture.get_dom_attribute("alt")
     at.driver.find_element(By.TAG_NAME, "summary").click()
@@ -80,6 +80,9 @@ def enrol(at, user):
     at.fill(First_code=code(seed, now - 1), Second_code=code(seed, now))
     at.press("Enrol")
     assert at.notice.startswith("The MFA device was enrolled")
+    told = at.driver.current_url
+    at.driver.get(told.split("&mark=")[0] + "&mark=" + "0" * 32)
+    assert at.title == user and "was enrolled" not in at.notice, "a link of anybody's says what was done"
     return seed, now + 1
 
 
@@ -110,7 +113,7 @@ def test_a_person_signs_in_enrols_mfa_and_makes_and_revokes_a_key(at, iam, perso
     at.open("users")
     assert at.title == "Sign in"
 
-    at.sign_in(account, person)
+    at.sign_in(account, person, page="roles")
     assert at.title == "Multi-factor authentication"
     at.open()
     assert at.title == "Sign in", "a password alone is not enough"
@@ -119,7 +122,9 @@ def test_a_person_signs_in_enrols_mfa_and_makes_and_revokes_a_key(at, iam, perso
     at.press("Submit")
     assert "code is wrong" in at.notice
     show_code(at, seed, unused)
-    assert at.title == "Who am I" and at.text("#factor").startswith("MFA ")
+    assert at.title == "Roles", "the page that was asked for first"
+    at.follow("Who am I")
+    assert at.text("#factor").startswith("MFA ")
 
     at.open(f"user?name={person}")
     at.press("Create access key")
@@ -136,7 +141,9 @@ def test_a_person_signs_in_enrols_mfa_and_makes_and_revokes_a_key(at, iam, perso
     at.press("Deactivate")
     assert [row[:2] for row in at.rows("#keys")] == [[key, "Inactive"]]
     until(lambda: [outcome(client.get_caller_identity) for _ in range(6)], lambda got: set(got) == {"InvalidClientTokenId"})
-    at.press("Delete")
+    assert not at.driver.find_element(By.XPATH, "//button[.='Delete for good']").is_displayed(), "it isn't asked before"
+    at.open_up("Delete")
+    at.press("Delete for good")
     assert at.notice == "The access key was deleted." and not at.driver.find_elements(By.ID, "keys")
     assert iam.list_access_keys(UserName=person)["AccessKeyMetadata"] == []
 
@@ -180,6 +187,59 @@ def test_policies_ask_for_the_second_factor_of_who_is_signed_in(at, iam, person,
         assert at.text("#key").startswith("AKIA")
     finally:
         iam.delete_user_policy(UserName=person, PolicyName="own")
+
+
+def test_who_may_not_enrol_is_told_what_to_ask_for(at, iam, person, account):
+    iam.detach_user_policy(UserName=person, PolicyArn=ADMINISTRATOR)
+    at.sign_in(account, person)
+    at.follow("Enrol an MFA device")
+    assert at.title == person and not at.driver.find_elements(By.CSS_SELECTOR, ".notice")
+    words = at.text("main")
+    for asked_for in ("iam:CreateVirtualMFADevice", "iam:EnableMFADevice", f":user/{person}", f":mfa/{person}"):
+        assert asked_for in words
+    at.open("user?name=administrator")
+    assert "don't let you see this user" in at.text("main") and "iam:GetUser" in at.text("main")
+
+
+def test_what_is_of_nothing_or_cannot_be_looked_up_is_said_without_a_call(at, person, account, told):
+    at.sign_in(account, person)
+    for page in ("user", "user?name=", "user?name=%20", "role", "role?name=", "event", "event?id="):
+        at.open(page)
+        assert at.title == "Not found" and "There is no such page" in at.text("main"), page
+        assert at.driver.title.startswith("Not found"), page
+    for query, words in [
+        ("from=yesterday", "From is a day such as 2026-11-24, which “yesterday” isn't"),
+        ("to=2026-02-30", "“2026-02-30”"),
+        ("by=ReadOnly&value=maybe", "Read-only is true or false"),
+        ("by=Color&value=red", "“Color”"),
+    ]:
+        at.open(f"events?{query}")
+        assert at.title == "Events" and words in at.notice and not at.driver.find_elements(By.ID, "events"), query
+    assert at.field("Value").get_property("value") == "red"
+    at.open("events?by=ReadOnly&value=false")
+    assert at.notice == "" and at.rows("#events")
+    # Recorded when it was answered, as those before it would have been.
+    assert len(until(lambda: told(person, "LookupEvents"), len)) == 1
+    for event in ("GetUser", "ListAccessKeys", "GetRole"):
+        assert told(person, event) == [], event
+
+
+def test_one_goes_on_with_the_page_that_was_asked_for(at, person, account):
+    asked_for = f"events?by=Username&value={person}&from=2026-01-01"
+    at.sign_in(account, person, "Wrong-horse-1", page=asked_for)
+    assert at.notice.startswith("Your authentication information is incorrect")
+    focus = at.driver.switch_to.active_element
+    assert focus.get_property("name") == "password" and at.field("User name").get_property("value") == person
+    focus.send_keys(PASSWORD)
+    at.press("Sign in")
+    assert at.title == "Events" and at.driver.current_url == f"{at.console}/{asked_for}"
+    at.sign_out()
+    at.open("users")
+    assert at.title == "Sign in" and at.notice == "Sign in to go on."
+    for elsewhere in ("//evil.example", "https://evil.example/", "%5C%5Cevil.example", "../../", "sign-out", "users/../x"):
+        at.sign_in(account, person, page=f"sign-in?next={elsewhere}")
+        assert at.title == "Who am I" and at.driver.current_url == f"{at.console}/", elsewhere
+        at.sign_out()
 
 
 def test_a_form_that_isnt_of_the_session_does_nothing(at, iam, person, account):
@@ -336,6 +396,10 @@ def test_the_audit_trail_is_looked_up_and_paged(at, iam, person, account):
     assert at.rows("#events")[-1][2] == "CreateRole"
     at.follow("CreateRole")
     record = json.loads(at.text("#record"))
+    before = at.driver.current_url
+    at.follow("Back to the events")
+    assert at.rows("#events")[-1][2] == "CreateRole" and at.field("Value").get_property("value") == role
+    at.driver.get(before)
     assert record["requestParameters"]["roleName"] == role and record["eventName"] == "CreateRole"
     at.open("events?by=EventName&value=ConsoleLogin&from=2001-01-01&to=2001-01-02")
     assert at.rows("#events") == []

@@ -150,10 +150,24 @@ impl Trail {
         self.spells.iter().filter(move |spell| spell.to_ms.is_none() || spell.number > settled)
     }
 
-    /// Forgets spells that are settled, but for the last one, which numbers the next.
+    /// Forgets spells that are settled, but for the last one, which numbers the next. Where one was followed at once by
+    /// another, as when only what is wanted has changed, that one covers its time from now on: of what comes very late the
+    /// oldest wants that are known decide.
     pub fn forget(&mut self, settled: u64) {
         let last = self.spells.last().map_or(0, |spell| spell.number);
-        self.spells.retain(|spell| spell.number > settled || spell.number == last);
+        let mut gone: Option<Spell> = None;
+        self.spells.retain_mut(|spell| {
+            if let Some(gone) = gone.take()
+                && gone.to_ms == Some(spell.from_ms)
+            {
+                spell.from_ms = gone.from_ms;
+            }
+            let stays = spell.number > settled || spell.number == last;
+            if !stays {
+                gone = Some(*spell);
+            }
+            stays
+        });
         self.earlier.retain(|wanted, _| self.spells.iter().any(|spell| spell.wanted == *wanted));
     }
 
@@ -305,6 +319,31 @@ mod tests {
         trail.start(500);
         assert_eq!(trail.spells.iter().map(|s| s.number).collect::<Vec<_>>(), [101, 102]);
         assert_eq!(trail.unsettled(101).map(|s| s.number).collect::<Vec<_>>(), [102]);
+    }
+
+    /// What a node that was cut off tells an hour later was covered by nothing, though the trail had logged all the time.
+    #[test]
+    fn a_trail_that_never_stopped_covers_what_comes_late() {
+        let wants = |includes_global| Wants { includes_global, ..Wants::default() };
+        let mut trail = trail();
+        trail.start(5);
+        for n in 0..4 {
+            trail.want(wants(n % 2 == 0), 10 + n);
+        }
+        let numbers = |trail: &Trail| trail.spells.iter().map(|s| s.number).collect::<Vec<_>>();
+        let before = numbers(&trail);
+        trail.forget(before[before.len() - 3]);
+        assert_eq!(numbers(&trail), before[before.len() - 2..]);
+        assert!(covers(&trail, 5) && !covers(&trail, 4));
+        assert_eq!(trail.wants_of(5).count(), 1);
+        // A time when it didn't log stays one.
+        trail.stop(20);
+        trail.start(30);
+        trail.want(wants(false), 40);
+        trail.want(wants(true), 50);
+        trail.forget(trail.spells.last().unwrap().number);
+        assert_eq!(trail.spells.len(), 1);
+        assert!(covers(&trail, 30) && !covers(&trail, 29) && !covers(&trail, 19));
     }
 
     #[test]

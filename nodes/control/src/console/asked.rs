@@ -19,6 +19,8 @@ pub struct Asked {
     pub posted: bool,
     /// Below [`PATH`], without a slash at its ends.
     pub path: String,
+    /// The path with its query, as they were sent.
+    pub target: String,
     pub query: Form,
     pub form: Form,
     /// The browser says that another site sent this.
@@ -78,9 +80,12 @@ impl Asked {
         }
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = text(headers, "host").or(authority).filter(|host| host.len() <= HOST_BYTES_MAX).map(str::to_owned);
+        let path = parts.uri.path().strip_prefix(PATH).unwrap_or_default().trim_matches('/').to_owned();
+        let target = parts.uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
         Ok(Asked {
             posted,
-            path: parts.uri.path().strip_prefix(PATH).unwrap_or_default().trim_matches('/').to_owned(),
+            path,
+            target,
             query: Form::parse(parts.uri.query().unwrap_or_default().as_bytes()).map_err(malformed)?,
             form,
             from_elsewhere: is_from_elsewhere(headers, host.as_deref()),

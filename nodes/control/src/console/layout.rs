@@ -86,7 +86,9 @@ pub fn page(visitor: &Visitor<'_>, title: &str, section: &str, notice: Option<&N
             }
             div.who {
                 span.where { (visitor.console.region.as_str()) }
-                span.person { (person.name()) " @ " (person.account.as_str()) }
+                span.person title={(person.name()) " @ " (person.account.as_str())} {
+                    (person.name()) " @ " (person.account.as_str())
+                }
                 form method="post" action={(PATH) "/sign-out"} {
                     (token(visitor))
                     button.quiet { "Sign out" }
@@ -118,6 +120,21 @@ pub fn button(visitor: &Visitor<'_>, action: &str, fields: &[(&str, &str)], clas
     }
 }
 
+/// A form of one button that can't be undone: it is opened first.
+pub fn confirmed(visitor: &Visitor<'_>, action: &str, fields: &[(&str, &str)], name: &str, sure: &str) -> Markup {
+    html! {
+        details.confirm {
+            summary { (name) }
+            (button(visitor, action, fields, "danger", sure))
+        }
+    }
+}
+
+/// What is wider than some screens, in a box of its own that the keyboard scrolls too.
+pub fn scrolled(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
+}
+
 /// To a page about one thing.
 pub fn link(page: &str, field: &str, value: &str) -> Markup {
     html! { a href=(address(page, field, value)) { (value) } }
@@ -147,6 +164,11 @@ pub fn text<'a>(value: &'a Value, member: &str) -> &'a str {
 
 pub fn list<'a>(value: &'a Value, member: &str) -> &'a [Value] {
     value[member].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A text that may be missing.
+pub fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "–" } else { text }
 }
 
 /// `2026-11-23T20:15:00Z`, as people read it.

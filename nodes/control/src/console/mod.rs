@@ -8,6 +8,7 @@
 mod asked;
 mod events;
 mod layout;
+mod next;
 mod pages;
 mod reply;
 mod sealing;
@@ -103,6 +104,9 @@ impl Console {
         if visitor.must_change_password() && !matches!(page.1, "password" | "sign-out") {
             return Reply::go("password");
         }
+        if is_of_nothing(&asked) {
+            return pages::refused::missing(&visitor);
+        }
         match page {
             (true, "sign-out") => pages::sign_out::done(&visitor).await,
             (false, "") => pages::home::show(&visitor).await,
@@ -123,6 +127,19 @@ impl Console {
             _ => pages::refused::missing(&visitor),
         }
     }
+}
+
+/// Whether it's a page about one thing that isn't named: no call is made for it, to fail and to be recorded.
+fn is_of_nothing(asked: &Asked) -> bool {
+    let subject = match (asked.posted, asked.path.as_str()) {
+        (false, "user" | "role") => asked.query.get("name"),
+        (false, "event") => asked.query.get("id"),
+        (true, "key/create" | "key/change" | "mfa/create" | "mfa/enable" | "mfa/cancel" | "mfa/remove") => {
+            asked.form.get("user")
+        }
+        _ => return false,
+    };
+    subject.is_none_or(|subject| subject.trim().is_empty())
 }
 
 struct Pages(Arc<Console>);

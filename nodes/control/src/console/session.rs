@@ -54,6 +54,8 @@ pub struct HalfWay {
     /// Of the password.
     pub generation: u64,
     pub expires_unix_s: i64,
+    /// Where she wants to go on, as [`super::next`] has it.
+    pub next: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

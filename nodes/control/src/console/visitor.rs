@@ -7,10 +7,16 @@ use super::session::{Person, Session};
 use crate::iam::errors;
 use crate::iam::passwords::login::{self, Due, Login};
 use crate::iam::passwords::policy;
-use breakwater_aws::{AwsError, Principal};
+use breakwater_aws::{AwsError, Principal, query};
 use breakwater_iam::records::{self, Kind, User};
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// Services whose protocol is Query, of those that pages call.
+const QUERY: [&str; 2] = ["iam", "sts"];
+const MARK_BYTES: usize = 16;
 
 pub struct Visitor<'a> {
     pub console: &'a Console,
@@ -58,12 +64,37 @@ impl Visitor<'_> {
         let front = self.console.front.get().and_then(std::sync::Weak::upgrade);
         let front = front.ok_or_else(|| AwsError::unavailable("the front door is just being built"))?;
         let body = request.to_string().into();
-        let answer = front.call(service, operation, self.principal.clone(), body, self.asked.origin()).await?;
+        let answer = front.call(service, operation, self.principal.clone(), body, self.asked.origin()).await;
+        let answer = answer.map_err(|e| if QUERY.contains(&service) { as_query_has_it(e) } else { e })?;
         serde_json::from_slice(&answer).map_err(AwsError::internal)
+    }
+
+    /// What was done before she was sent to this page, if it was.
+    pub fn done(&self) -> Option<&str> {
+        let [done, mark] = ["done", "mark"].map(|name| self.asked.query.get(name));
+        let (done, mark) = (done?, mark?);
+        let is_ours: bool = mark.as_bytes().ct_eq(self.console.mark(&self.session, done).as_bytes()).into();
+        is_ours.then_some(done)
+    }
+}
+
+/// With the code that other clients of the service get. The spellings stand in the protocol's own answer.
+fn as_query_has_it(e: AwsError) -> AwsError {
+    let (status, body) = query::error(&e, "", "");
+    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    match code {
+        Some((code, _)) => AwsError { code: code.to_owned().into(), status, ..e },
+        None => e,
     }
 }
 
 impl Console {
+    /// Stands in the address of a page that says what was done. It is of the session: a link that somebody else made says
+    /// nothing.
+    pub fn mark(&self, session: &Session, done: &str) -> String {
+        HEXLOWER.encode(&self.sealer.digest([&session.token(), done])[..MARK_BYTES])
+    }
+
     /// Whether somebody is called what she was called when she signed in: sessions of a user who was renamed, moved to
     /// another path or made anew end.
     async fn is_still(&self, person: &Person) -> Result<bool, AwsError> {
@@ -81,5 +112,18 @@ impl Console {
         let entry = self.iam.meta.get(key, self.deadline()).await;
         let entry = entry.map_err(|e| errors::unavailable(&e.to_string()))?;
         entry.map(|entry| records::read(&entry.value)).transpose().map_err(AwsError::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_protocol() {
+        let code = |e| as_query_has_it(e).code.into_owned();
+        assert_eq!(code(AwsError::access_denied("no")), "AccessDenied");
+        assert_eq!(code(AwsError::client("NoSuchEntity", "<none>")), "NoSuchEntity");
+        assert_eq!(as_query_has_it(AwsError::access_denied("<no>")).message, "<no>");
     }
 }

@@ -1,5 +1,6 @@
 //! One event, with its whole record.
 
+use super::events::Filter;
 use super::*;
 
 pub async fn show(visitor: &Visitor<'_>) -> Reply {
@@ -12,7 +13,10 @@ pub async fn show(visitor: &Visitor<'_>) -> Reply {
     let Some(event) = list(&answer, "Events").first() else { return super::refused::missing(visitor) };
     let record: Value = serde_json::from_str(text(event, "CloudTrailEvent")).unwrap_or_default();
     let pretty = serde_json::to_string_pretty(&record).unwrap_or_default();
+    let next = visitor.asked.query.get("next").unwrap_or_default();
+    let back = Filter::of(visitor.asked).address("events", [("next", next)]);
     let content = html! {
+        p { a href=(back) { "Back to the events" } }
         section.card {
             h2 { "Event" }
             dl {

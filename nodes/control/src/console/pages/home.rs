@@ -50,8 +50,8 @@ pub async fn show(visitor: &Visitor<'_>) -> Reply {
             p { a href={(PATH) "/password"} { "Change password" } }
         }
     };
-    let notice = hint
-        .map(Notice::Hint)
-        .or_else(|| visitor.asked.query.get("changed").map(|_| Notice::Done("Your password was changed.".to_owned())));
+    let notice = hint.map(Notice::Hint).or_else(|| {
+        visitor.done().filter(|done| *done == "changed").map(|_| Notice::Done("Your password was changed.".to_owned()))
+    });
     Reply::page(StatusCode::OK, layout::page(visitor, "Who am I", "", notice.as_ref(), &content))
 }

@@ -35,12 +35,13 @@ pub async fn change(visitor: &Visitor<'_>) -> Reply {
         (visitor.call("iam", "UpdateAccessKey", request).await, "key-changed")
     };
     match changed {
-        Ok(_) => back(user, done),
+        Ok(_) => back(visitor, user, done),
         Err(e) => super::user::with_error(visitor, user, &e).await,
     }
 }
 
 /// To the user's page, which says what was done.
-pub fn back(user: &str, done: &str) -> Reply {
-    Reply::go(&format!("user?name={}&done={done}", crate::iam::shapes::encoded(user)))
+pub fn back(visitor: &Visitor<'_>, user: &str, done: &str) -> Reply {
+    let mark = visitor.console.mark(&visitor.session, done);
+    Reply::go(&format!("user?name={}&done={done}&mark={mark}", crate::iam::shapes::encoded(user)))
 }

@@ -32,6 +32,7 @@ fn show(visitor: &Visitor<'_>, device: &Fresh<'_>, e: Option<&AwsError>) -> Repl
         section.card.enrol {
             div.code { img src=(*picture) alt="QR code of the new device's secret key" width="240" height="240"; }
             div {
+                p #whose { "The device " b { (name) } " will be the second factor of " b { (user) } "." }
                 ol {
                     li { "Scan the picture with an authenticator app." }
                     li { "Give two codes that the app shows one after the other." }
@@ -79,7 +80,7 @@ pub async fn enable(visitor: &Visitor<'_>) -> Reply {
         "AuthenticationCode2": visitor.asked.field("code2"),
     });
     match visitor.call("iam", "EnableMFADevice", request).await {
-        Ok(_) => back(user, "enrolled"),
+        Ok(_) => back(visitor, user, "enrolled"),
         Err(e) if seed.len() <= SEED_SIGNS_MAX && BASE32_NOPAD.decode(seed.as_bytes()).is_ok() => {
             show(visitor, &Fresh { user, serial, seed }, Some(&e))
         }
@@ -89,7 +90,7 @@ pub async fn enable(visitor: &Visitor<'_>) -> Reply {
 
 async fn delete(visitor: &Visitor<'_>, user: &str, serial: &str, done: &str) -> Reply {
     match visitor.call("iam", "DeleteVirtualMFADevice", json!({"SerialNumber": serial})).await {
-        Ok(_) => back(user, done),
+        Ok(_) => back(visitor, user, done),
         Err(e) => super::user::with_error(visitor, user, &e).await,
     }
 }

@@ -56,5 +56,6 @@ async fn renewed(visitor: &Visitor<'_>) -> Result<Reply, AwsError> {
     // Changing passwords makes no session last longer.
     session.expires_unix_s = before.expires_unix_s;
     let sealed = console.sealed(&session).ok_or_else(|| AwsError::internal("no key to seal with"))?;
-    Ok(Reply::go("?changed=1").with_cookie(sealed.0, sealed.1, sealed.2))
+    let mark = console.mark(&session, "changed");
+    Ok(Reply::go(&format!("?done=changed&mark={mark}")).with_cookie(sealed.0, sealed.1, sealed.2))
 }

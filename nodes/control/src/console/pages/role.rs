@@ -2,7 +2,7 @@
 
 use super::*;
 use breakwater_aws::query::Form;
-use layout::{part, time};
+use layout::{or_dash, part, time};
 
 /// Documents come as a URL has them.
 fn document(encoded: &str) -> String {
@@ -29,7 +29,7 @@ pub async fn show(visitor: &Visitor<'_>) -> Reply {
             h2 { "Role" }
             dl {
                 dt { "ARN" } dd { code { (text(&role, "Arn")) } }
-                dt { "Description" } dd { (text(&role, "Description")) }
+                dt { "Description" } dd { (or_dash(text(&role, "Description"))) }
                 dt { "Created" } dd { (time(text(&role, "CreateDate"))) }
                 dt { "Sessions last at most" } dd { (role["MaxSessionDuration"]) " s" }
             }

@@ -1,7 +1,7 @@
 //! The account's roles.
 
 use super::*;
-use layout::time;
+use layout::{or_dash, scrolled, time};
 
 pub async fn show(visitor: &Visitor<'_>) -> Reply {
     let answer = match visitor.call("iam", "ListRoles", list_request(visitor.asked)).await {
@@ -11,23 +11,27 @@ pub async fn show(visitor: &Visitor<'_>) -> Reply {
     let roles = list(&answer, "Roles");
     let content = html! {
         div.card {
-            @if roles.is_empty() { p.faint { "There are no roles." } } @else {
-                table {
-                    thead { tr { th scope="col" { "Role" } th scope="col" { "Path" } th scope="col" { "Description" } th scope="col" { "Created" } } }
-                    tbody {
-                        @for role in roles {
-                            tr {
-                                td { (layout::link("role", "name", text(role, "RoleName"))) }
-                                td { (text(role, "Path")) }
-                                td { (text(role, "Description")) }
-                                td { (time(text(role, "CreateDate"))) }
-                            }
-                        }
-                    }
-                }
-            }
+            @if roles.is_empty() { p.faint { "There are no roles." } } @else { (scrolled("Roles", &table(roles))) }
             (more("roles", &answer))
         }
     };
     page(visitor, "Roles", "roles", &content)
+}
+
+fn table(roles: &[Value]) -> Markup {
+    html! {
+        table {
+            thead { tr { th scope="col" { "Role" } th scope="col" { "Path" } th scope="col" { "Description" } th scope="col" { "Created" } } }
+            tbody {
+                @for role in roles {
+                    tr {
+                        td.name { (layout::link("role", "name", text(role, "RoleName"))) }
+                        td { (text(role, "Path")) }
+                        td.name { (or_dash(text(role, "Description"))) }
+                        td { (time(text(role, "CreateDate"))) }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -80,7 +80,8 @@ async fn attempt(console: &Console, asked: &Asked) -> Result<Reply, AwsError> {
     }
     match verified {
         Ok(Some(when)) => {
-            super::sign_in::enter(console, asked, half.person, half.generation, Some((device, when))).await
+            let next = half.next.as_deref();
+            super::sign_in::enter(console, asked, half.person, half.generation, Some((device, when)), next).await
         }
         Ok(None) => Ok(Reply::go("second-factor")),
         Err(e) if e.status >= 500 => Err(e),

@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::console::events::{SignIn, Whom};
+use crate::console::next;
 use crate::console::sealing::Purpose;
 use crate::console::session::{HALF_WAY_S, HalfWay, Person, Session};
 use crate::credentials::is_account;
@@ -44,20 +45,24 @@ fn form(console: &Console, asked: &Asked, status: StatusCode, notice: Option<&No
     let known = asked.cookie(&cookie).filter(|value| value.len() == 32 && value.bytes().all(|b| b.is_ascii_hexdigit()));
     let value = known.map_or_else(|| HEXLOWER.encode(&rand::random::<[u8; 16]>()), str::to_owned);
     let as_root = asked.form.get("as") == Some("root");
+    let [account, user] = ["account", "user"].map(|name| asked.field(name));
+    // Who is known already has but to give her password again.
+    let is_known = !account.is_empty() && (as_root || !user.is_empty());
     let content = html! {
         form method="post" action={(PATH) "/sign-in"} {
             input type="hidden" name="form" value=(value);
+            @if let Some(next) = going_on(asked) { input type="hidden" name="next" value=(next); }
             fieldset {
                 legend { "Sign in as" }
                 label { input type="radio" name="as" value="user" checked[!as_root]; "IAM user" }
                 label { input type="radio" name="as" value="root" checked[as_root]; "Root user" }
             }
             label { "Account ID (12 digits) or alias"
-                input name="account" value=(asked.field("account")) required maxlength=(LENGTHS_MAX[0]) autocomplete="organization" autofocus; }
-            label { "User name " small { "(of an IAM user)" }
-                input name="user" value=(asked.field("user")) maxlength=(LENGTHS_MAX[1]) autocomplete="username" autocapitalize="none"; }
+                input name="account" value=(account) required maxlength=(LENGTHS_MAX[0]) autocomplete="organization" autofocus[!is_known]; }
+            label.of-user { "User name " small { "(of an IAM user)" }
+                input name="user" value=(user) maxlength=(LENGTHS_MAX[1]) autocomplete="username" autocapitalize="none"; }
             label { "Password"
-                input type="password" name="password" required maxlength=(LENGTHS_MAX[2]) autocomplete="current-password"; }
+                input type="password" name="password" required maxlength=(LENGTHS_MAX[2]) autocomplete="current-password" autofocus[is_known]; }
             button { "Sign in" }
         }
     };
@@ -65,20 +70,31 @@ fn form(console: &Console, asked: &Asked, status: StatusCode, notice: Option<&No
     Reply::page(status, page).with_cookie(cookie, value, FORM_COOKIE_S)
 }
 
+/// Where she wanted to go, if it's to be gone to.
+fn going_on(asked: &Asked) -> Option<&str> {
+    let given = if asked.posted { &asked.form } else { &asked.query };
+    given.get("next").and_then(next::page)
+}
+
 pub fn show(console: &Console, asked: &Asked) -> Reply {
     let notice = match (asked.query.get("ended"), asked.query.get("out")) {
         (Some(_), _) => Some(Notice::Failed("Your session has ended. Please sign in again.".to_owned())),
         (None, Some(_)) => Some(Notice::Done("You have signed out.".to_owned())),
-        (None, None) => None,
+        (None, None) => going_on(asked).map(|_| Notice::Hint(html! { p { "Sign in to go on." } })),
     };
     form(console, asked, StatusCode::OK, notice.as_ref())
 }
 
 /// For who asks for a page without being signed in.
 pub fn sent_here(console: &Console, asked: &Asked) -> Reply {
-    match asked.cookie(&console.session_cookie()) {
-        Some(_) => Reply::go("sign-in?ended=1").without_cookie(console.session_cookie()),
-        None => Reply::go("sign-in"),
+    let had_session = asked.cookie(&console.session_cookie()).is_some();
+    let next = next::page(&asked.target).filter(|_| !asked.posted);
+    let next = next.map(|next| format!("next={}", crate::iam::shapes::encoded(next)));
+    let query: Vec<String> = had_session.then(|| "ended=1".to_owned()).into_iter().chain(next).collect();
+    let page = if query.is_empty() { "sign-in".to_owned() } else { format!("sign-in?{}", query.join("&")) };
+    match had_session {
+        true => Reply::go(&page).without_cookie(console.session_cookie()),
+        false => Reply::go(&page),
     }
 }
 
@@ -204,22 +220,25 @@ async fn attempt(console: &Console, asked: &Asked) -> Result<Outcome, AwsError> 
         return Ok(Outcome::Wrong("Your password has expired. Please ask your administrator to set another."));
     }
     if mfa::enabled(&console.iam, &person.account, person.user.as_deref(), console.deadline()).await?.is_empty() {
-        return Ok(Outcome::In(enter(console, asked, person, login.generation, None).await?));
+        return Ok(Outcome::In(enter(console, asked, person, login.generation, None, going_on(asked)).await?));
     }
     console.record(asked, SignIn { name: "CheckMfa", whom: Whom::Known(&person), failure: None, mfa: None }).await?;
-    let half = HalfWay { person, generation: login.generation, expires_unix_s: console.now() + HALF_WAY_S };
+    let (expires_unix_s, next) = (console.now() + HALF_WAY_S, going_on(asked).map(str::to_owned));
+    let half = HalfWay { person, generation: login.generation, expires_unix_s, next };
     let sealed = console.sealer.seal(Purpose::HalfWay, &half);
     let sealed = sealed.ok_or_else(|| AwsError::internal("no key to seal with"))?;
     Ok(Outcome::In(Reply::go("second-factor").with_cookie(console.half_way_cookie(), sealed, HALF_WAY_S)))
 }
 
-/// Begins the session of somebody who has shown all that she has to. The device is the one whose code she gave, and when.
+/// Begins the session of somebody who has shown all that she has to, and goes on with a page that [`next`] has let pass. The
+/// device is the one whose code she gave, and when.
 pub async fn enter(
     console: &Console,
     asked: &Asked,
     person: Person,
     generation: u64,
     mfa: Option<(&str, i64)>,
+    next: Option<&str>,
 ) -> Result<Reply, AwsError> {
     let now = console.now();
     console.note_use(&person, generation, now).await?;
@@ -228,7 +247,9 @@ pub async fn enter(
     console.record(asked, of).await?;
     let session = Session::begin(person, generation, mfa.map(|(_, when)| when), now);
     let sealed = console.sealed(&session).ok_or_else(|| AwsError::internal("no key to seal with"))?;
-    Ok(Reply::go("").with_cookie(sealed.0, sealed.1, sealed.2).without_cookie(console.half_way_cookie()))
+    Ok(Reply::go(next.unwrap_or_default())
+        .with_cookie(sealed.0, sealed.1, sealed.2)
+        .without_cookie(console.half_way_cookie()))
 }
 
 impl Console {

@@ -1,7 +1,7 @@
 //! The account's users.
 
 use super::*;
-use layout::time;
+use layout::{scrolled, time};
 
 pub async fn show(visitor: &Visitor<'_>) -> Reply {
     let answer = match visitor.call("iam", "ListUsers", list_request(visitor.asked)).await {
@@ -10,21 +10,27 @@ pub async fn show(visitor: &Visitor<'_>) -> Reply {
     };
     let content = html! {
         div.card {
-            table {
-                thead { tr { th scope="col" { "User" } th scope="col" { "Path" } th scope="col" { "Created" } th scope="col" { "Last signed in" } } }
-                tbody {
-                    @for user in list(&answer, "Users") {
-                        tr {
-                            td { (layout::link("user", "name", text(user, "UserName"))) }
-                            td { (text(user, "Path")) }
-                            td { (time(text(user, "CreateDate"))) }
-                            td { (time(text(user, "PasswordLastUsed"))) }
-                        }
-                    }
-                }
-            }
+            (scrolled("Users", &table(list(&answer, "Users"))))
             (more("users", &answer))
         }
     };
     page(visitor, "Users", "users", &content)
+}
+
+fn table(users: &[Value]) -> Markup {
+    html! {
+        table {
+            thead { tr { th scope="col" { "User" } th scope="col" { "Path" } th scope="col" { "Created" } th scope="col" { "Last signed in" } } }
+            tbody {
+                @for user in users {
+                    tr {
+                        td.name { (layout::link("user", "name", text(user, "UserName"))) }
+                        td { (text(user, "Path")) }
+                        td { (time(text(user, "CreateDate"))) }
+                        td { (time(text(user, "PasswordLastUsed"))) }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -4,12 +4,13 @@ use super::kept::{Fetched, Kept, Next};
 use super::places::Places;
 use parking_lot::Mutex;
 use std::hash::Hash;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 pub struct Asked<K, E> {
     kept: Mutex<Kept<K, E>>,
-    /// Held by who asks.
-    asking: tokio::sync::Mutex<()>,
+    /// Held by the question that is out.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How many may ask at once, and how many wait for who asks; keys that are known need neither.
@@ -26,7 +27,7 @@ pub enum Unanswered<E> {
 
 impl<K, E> Default for Asked<K, E> {
     fn default() -> Self {
-        Asked { kept: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        Asked { kept: Mutex::default(), asking: Arc::default() }
     }
 }
 
@@ -44,19 +45,22 @@ impl<K, E: Clone> Asked<K, E> {
         let usable = || self.kept.lock().usable(Instant::now());
         than.is_none().then(usable).flatten().ok_or(Unanswered::TooMany)
     }
+}
 
-    /// The provider's keys, newer ones than `than`; `question` is asked if it has to be, on behalf of `whose`.
-    pub async fn keys<A: Hash + Eq + Clone>(
-        &self,
+impl<K: Send + Sync + 'static, E: Clone + Send + 'static> Asked<K, E> {
+    /// The provider's keys, newer ones than `than`; `question` is asked if it has to be, on behalf of `whose`. Once it
+    /// is asked it goes on without its caller, so it has to end by itself.
+    pub async fn keys<A: Hash + Eq + Clone + Send + 'static>(
+        self: &Arc<Self>,
         than: Option<Instant>,
         bounds: &Bounds<A>,
         whose: &A,
-        question: impl Future<Output = Result<K, E>>,
+        question: impl Future<Output = Result<K, E>> + Send + 'static,
     ) -> Result<Fetched<K>, Unanswered<E>> {
         if let Some(known) = self.known(than) {
             return known;
         }
-        let _asking = match self.asking.try_lock() {
+        let asking = match self.asking.clone().try_lock_owned() {
             Ok(asking) => asking,
             Err(_) => {
                 // A provider that hangs delays nobody for whom there are keys.
@@ -64,17 +68,24 @@ impl<K, E: Clone> Asked<K, E> {
                     return Ok(instead);
                 }
                 let Some(_waiting) = bounds.waiting.take(whose) else { return Err(Unanswered::TooMany) };
-                self.asking.lock().await
+                self.asking.clone().lock_owned().await
             }
         };
         // Who asked before may have been told.
         if let Some(known) = self.known(than) {
             return known;
         }
-        let Some(_place) = bounds.asking.take(whose) else { return self.instead(than) };
-        let answer = question.await;
-        self.kept.lock().note(Instant::now(), than.is_some(), answer);
-        self.known(than).unwrap_or(Err(Unanswered::TooMany))
+        let Some(place) = bounds.asking.take(whose) else { return self.instead(than) };
+        let asked = self.clone();
+        // In a task of its own: a caller who hangs up must not take the trace of his question with him, or no pause
+        // would ever begin, and whoever comes next would ask again at once.
+        let told = tokio::spawn(async move {
+            let _until_noted = (asking, place);
+            let answer = question.await;
+            asked.kept.lock().note(Instant::now(), than.is_some(), answer);
+            asked.known(than)
+        });
+        told.await.ok().flatten().unwrap_or(Err(Unanswered::TooMany))
     }
 }
 
@@ -82,8 +93,8 @@ impl<K, E: Clone> Asked<K, E> {
 mod tests {
     use super::*;
     use std::future::pending;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
     use tokio::sync::Notify;
 
     type Tried = Asked<&'static str, &'static str>;
@@ -99,7 +110,7 @@ mod tests {
         let wait = || {
             let (asked, bounds, questions, go) = (asked.clone(), bounds.clone(), questions.clone(), go.clone());
             tokio::spawn(async move {
-                let question = async {
+                let question = async move {
                     questions.fetch_add(1, Ordering::SeqCst);
                     go.notified().await;
                     Ok("keys")
@@ -124,22 +135,59 @@ mod tests {
     #[tokio::test]
     async fn keys_that_are_known_need_no_place_and_hanging_providers_take_those_of_their_account_alone() {
         let bounds = bounds(2);
-        let known = Tried::default();
+        let known = Arc::new(Tried::default());
         known.keys(None, &bounds, &1, async { Ok("keys") }).await.unwrap();
         let mut hanging: Vec<_> = Vec::new();
         for _ in 0..2 {
             let bounds = bounds.clone();
-            hanging
-                .push(tokio::spawn(async move { Tried::default().keys(None, &bounds, &1, pending()).await.is_ok() }));
+            let new = Arc::new(Tried::default());
+            hanging.push(tokio::spawn(async move { new.keys(None, &bounds, &1, pending()).await.is_ok() }));
         }
         while bounds.asking.take(&1).is_some() {
             tokio::task::yield_now().await;
         }
-        let new = Tried::default();
+        let new = Arc::new(Tried::default());
         let refused = new.keys(None, &bounds, &1, async { Ok("keys") }).await;
         assert!(matches!(refused, Err(Unanswered::TooMany)));
         assert!(known.keys(None, &bounds, &1, pending()).await.is_ok());
-        assert!(Tried::default().keys(None, &bounds, &2, async { Ok("keys") }).await.is_ok());
+        let others = Arc::new(Tried::default());
+        assert!(others.keys(None, &bounds, &2, async { Ok("keys") }).await.is_ok());
         hanging.iter().for_each(|one| one.abort());
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_leaves_the_question_its_place_and_its_pause() {
+        let (asked, bounds) = (Arc::new(Tried::default()), bounds(1));
+        // Fetched so long ago that it may be asked for a key that isn't known.
+        let old = Instant::now() - Duration::from_secs(2);
+        asked.kept.lock().note(old, false, Ok("keys"));
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let hanging = {
+            let (begun, go) = (begun.clone(), go.clone());
+            async move {
+                begun.notify_one();
+                go.notified().await;
+                Err("failed")
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = asked.keys(Some(old), &bounds, &1, hanging) => panic!("answered by a provider that hangs"),
+            () = begun.notified() => {}
+        }
+        // The caller is gone, the question isn't.
+        assert!(bounds.asking.take(&1).is_none());
+        let again = Arc::new(AtomicUsize::new(0));
+        let question = {
+            let again = again.clone();
+            async move {
+                again.fetch_add(1, Ordering::SeqCst);
+                Ok("new")
+            }
+        };
+        let (next, ()) = tokio::join!(asked.keys(Some(old), &bounds, &1, question), async { go.notify_one() });
+        assert!(matches!(next, Err(Unanswered::Failed("failed"))));
+        assert_eq!(again.load(Ordering::SeqCst), 0);
+        assert!(bounds.asking.take(&1).is_some());
     }
 }

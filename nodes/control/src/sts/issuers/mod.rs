@@ -58,7 +58,7 @@ struct Provider {
 type Known = HashMap<(AccountId, String), Provider>;
 
 pub struct Issuers {
-    trust: Trust,
+    trust: Arc<Trust>,
     known: Mutex<Known>,
     bounds: Bounds<AccountId>,
     looking: Semaphore,
@@ -94,11 +94,26 @@ fn from_failed(failed: &Failed) -> AwsError {
     }
 }
 
+async fn ask(trust: &Trust, provider: &OidcProvider) -> Result<KeySet, Failed> {
+    let tls = trust.with(&provider.thumbprints)?;
+    let url = format!("https://{}/.well-known/openid-configuration", provider.url);
+    let document = https::get(&url, &tls, DOCUMENT_BYTES_MAX).await?;
+    let unusable = |what: &str| Failed::Unusable(what.to_owned());
+    let document: Discovery = serde_json::from_slice(&document).map_err(|_| unusable("not a discovery document"))?;
+    // Else one provider could speak for another on the same host.
+    let issuer = document.issuer.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    if issuer != Some(provider.url.as_str()) {
+        return Err(unusable("the discovery document is of another issuer"));
+    }
+    let keys = https::get(&document.jwks_uri, &tls, KEY_SET_BYTES_MAX).await?;
+    KeySet::parse(&keys).map_err(|e| unusable(&e.to_string()))
+}
+
 impl Issuers {
     /// Trusts the authorities that this machine trusts, and those that a provider's thumbprints name.
     pub fn new() -> Issuers {
         Issuers {
-            trust: Trust::of_machine(),
+            trust: Arc::new(Trust::of_machine()),
             known: Mutex::default(),
             bounds: Bounds {
                 asking: Places::new(ASKING_MAX, ASKING_FOR_ONE_MAX),
@@ -127,8 +142,9 @@ impl Issuers {
         provider: &OidcProvider,
         than: Option<Instant>,
     ) -> Result<Fetched, AwsError> {
-        let question = async {
-            match tokio::time::timeout(PATIENCE, self.ask(provider)).await {
+        let (trust, whom) = (self.trust.clone(), provider.clone());
+        let question = async move {
+            match tokio::time::timeout(PATIENCE, ask(&trust, &whom)).await {
                 Ok(answer) => answer.map_err(|failed| from_failed(&failed)),
                 Err(_) => Err(unreachable("it took too long")),
             }
@@ -138,22 +154,6 @@ impl Issuers {
             Unanswered::Failed(e) => e,
             Unanswered::TooMany => unreachable("too many wait for providers"),
         })
-    }
-
-    async fn ask(&self, provider: &OidcProvider) -> Result<KeySet, Failed> {
-        let tls = self.trust.with(&provider.thumbprints)?;
-        let url = format!("https://{}/.well-known/openid-configuration", provider.url);
-        let document = https::get(&url, &tls, DOCUMENT_BYTES_MAX).await?;
-        let unusable = |what: &str| Failed::Unusable(what.to_owned());
-        let document: Discovery =
-            serde_json::from_slice(&document).map_err(|_| unusable("not a discovery document"))?;
-        // Else one provider could speak for another on the same host.
-        let issuer = document.issuer.strip_prefix("https://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-        if issuer != Some(provider.url.as_str()) {
-            return Err(unusable("the discovery document is of another issuer"));
-        }
-        let keys = https::get(&document.jwks_uri, &tls, KEY_SET_BYTES_MAX).await?;
-        KeySet::parse(&keys).map_err(|e| unusable(&e.to_string()))
     }
 
     /// Of the highest certificate that a provider's server shows, as it is asked for when none is given.

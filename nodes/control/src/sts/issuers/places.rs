@@ -3,26 +3,27 @@
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 pub struct Places<A> {
     all_max: usize,
     each_max: usize,
     /// Those that are taken, of each.
-    taken: Mutex<HashMap<A, usize>>,
+    taken: Arc<Mutex<HashMap<A, usize>>>,
 }
 
 /// Given back when it is dropped.
-pub struct Place<'a, A: Hash + Eq> {
-    places: &'a Places<A>,
+pub struct Place<A: Hash + Eq> {
+    taken: Arc<Mutex<HashMap<A, usize>>>,
     whose: A,
 }
 
 impl<A: Hash + Eq + Clone> Places<A> {
     pub fn new(all_max: usize, each_max: usize) -> Places<A> {
-        Places { all_max, each_max, taken: Mutex::default() }
+        Places { all_max, each_max, taken: Arc::default() }
     }
 
-    pub fn take(&self, whose: &A) -> Option<Place<'_, A>> {
+    pub fn take(&self, whose: &A) -> Option<Place<A>> {
         let mut taken = self.taken.lock();
         let all: usize = taken.values().sum();
         let its = taken.get(whose).copied().unwrap_or_default();
@@ -30,13 +31,13 @@ impl<A: Hash + Eq + Clone> Places<A> {
             return None;
         }
         taken.insert(whose.clone(), its + 1);
-        Some(Place { places: self, whose: whose.clone() })
+        Some(Place { taken: self.taken.clone(), whose: whose.clone() })
     }
 }
 
-impl<A: Hash + Eq> Drop for Place<'_, A> {
+impl<A: Hash + Eq> Drop for Place<A> {
     fn drop(&mut self) {
-        let mut taken = self.places.taken.lock();
+        let mut taken = self.taken.lock();
         if let Some(its) = taken.get_mut(&self.whose) {
             *its -= 1;
         }
