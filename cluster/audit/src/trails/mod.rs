@@ -103,15 +103,23 @@ impl Trail {
         self.spells.push(Spell { number, from_ms, to_ms: None, wanted: self.wanted });
     }
 
+    /// The same time, or the last spell's end or beginning where that is later: each call brings the time of its own
+    /// front door, whose clock may be behind the one that took the call before.
+    fn not_before_the_last(&self, unix_ms: i64) -> i64 {
+        self.spells.last().map_or(unix_ms, |last| unix_ms.max(last.from_ms).max(last.to_ms.unwrap_or(i64::MIN)))
+    }
+
     pub fn start(&mut self, now_ms: i64) {
         if !self.is_logging() {
-            self.started_unix_ms = Some(now_ms);
-            self.begin(now_ms);
+            let from_ms = self.not_before_the_last(now_ms);
+            self.started_unix_ms = Some(from_ms);
+            self.begin(from_ms);
         }
     }
 
     /// What happens from then on isn't delivered.
     pub fn stop(&mut self, to_ms: i64) {
+        let to_ms = self.not_before_the_last(to_ms);
         if self.is_logging()
             && let Some(spell) = self.spells.last_mut()
         {
@@ -130,13 +138,14 @@ impl Trail {
             self.earlier.insert(self.wanted, before);
         }
         self.wanted += 1;
+        let from_ms = self.not_before_the_last(from_ms);
         if let Some(spell) = self.spells.last_mut().filter(|spell| spell.to_ms.is_none()) {
             spell.to_ms = Some(from_ms);
             self.begin(from_ms);
         }
     }
 
-    /// What it wants of that time: of more than one spell, where clocks went back.
+    /// What it wants of that time: of more than one spell, where clocks went back under a build that wrote that down.
     pub fn wants_of(&self, unix_ms: i64) -> impl Iterator<Item = &Wants> {
         let covers = move |s: &&Spell| s.from_ms <= unix_ms && s.to_ms.is_none_or(|to| unix_ms < to);
         self.spells.iter().filter(covers).filter_map(|spell| match spell.wanted == self.wanted {
@@ -158,9 +167,10 @@ impl Trail {
         let mut gone: Option<Spell> = None;
         self.spells.retain_mut(|spell| {
             if let Some(gone) = gone.take()
-                && gone.to_ms == Some(spell.from_ms)
+                && gone.to_ms.is_some_and(|to| to >= spell.from_ms)
             {
-                spell.from_ms = gone.from_ms;
+                // Not later than it was: see `wants_of`.
+                spell.from_ms = spell.from_ms.min(gone.from_ms);
             }
             let stays = spell.number > settled || spell.number == last;
             if !stays {
@@ -344,6 +354,51 @@ mod tests {
         trail.forget(trail.spells.last().unwrap().number);
         assert_eq!(trail.spells.len(), 1);
         assert!(covers(&trail, 30) && !covers(&trail, 29) && !covers(&trail, 19));
+    }
+
+    #[test]
+    fn spells_never_go_back_with_a_clock_that_is_behind() {
+        let wants = |includes_global| Wants { includes_global, ..Wants::default() };
+        let mut trail = trail();
+        trail.start(100);
+        trail.want(wants(false), 90);
+        trail.stop(80);
+        assert_eq!((trail.stopped_unix_ms, covers(&trail, 100)), (Some(100), false));
+        trail.start(70);
+        assert_eq!(trail.started_unix_ms, Some(100));
+        trail.stop(200);
+        trail.start(150);
+        trail.want(wants(true), 120);
+        let told: Vec<_> = trail.spells.iter().map(|s| (s.from_ms, s.to_ms)).collect();
+        let empty = (100, Some(100));
+        assert_eq!(told, [empty, empty, (100, Some(200)), (200, Some(200)), (200, None)]);
+        assert_eq!(trail.wants_of(199).collect::<Vec<_>>(), [&wants(false)]);
+        assert_eq!(trail.wants_of(200).collect::<Vec<_>>(), [&wants(true)]);
+    }
+
+    #[test]
+    fn forgetting_takes_nothing_from_spells_that_an_older_build_let_go_back() {
+        let mut trail = trail();
+        trail.start(100);
+        trail.want(Wants { includes_global: false, ..Wants::default() }, 110);
+        (trail.spells[0].to_ms, trail.spells[1].from_ms) = (Some(90), 90);
+        trail.forget(1);
+        assert_eq!(trail.spells.len(), 1);
+        assert!(covers(&trail, 90) && !covers(&trail, 89));
+    }
+
+    /// A spell that begins earlier now isn't one that delivery hasn't followed yet.
+    #[test]
+    fn forgetting_changes_no_numbers_ends_or_what_is_not_settled() {
+        let mut trail = trail();
+        trail.start(5);
+        trail.want(Wants { includes_global: false, ..Wants::default() }, 10);
+        trail.want(Wants::default(), 20);
+        let told = |trail: &Trail| trail.unsettled(1).map(|s| (s.number, s.to_ms)).collect::<Vec<_>>();
+        let (before, over) = (told(&trail), trail.over(30));
+        trail.forget(1);
+        assert_eq!((told(&trail), trail.over(30)), (before, over));
+        assert_eq!(trail.spells.iter().map(|s| s.from_ms).collect::<Vec<_>>(), [5, 20]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One round of deliveries, trail by trail.
 
 use super::place::{Place, place, settles};
-use super::state::State;
+use super::state::{Known, State};
 use super::{Delivery, files};
 use breakwater_audit::trails::{self, Delivery as Progress, Trail};
 use breakwater_audit::{Arrivals, AuditService};
@@ -35,11 +35,11 @@ pub(super) fn error_code(e: &BlobError) -> Option<&'static str> {
 
 impl Delivery {
     pub(super) async fn round(&mut self, with_files: bool) -> Result<(), String> {
-        let all = self.all().await?;
-        self.seen.retain(|id, _| all.iter().any(|state| state.trail.id == *id));
-        let waits_after = all.iter().filter_map(|state| self.waits_after(state)).min();
+        let Known { states, stuck } = self.all().await?;
+        self.seen.retain(|id, _| states.iter().any(|state| state.trail.id == *id));
+        let waits_after = states.iter().filter_map(|state| self.waits_after(state)).chain(stuck).min();
         self.audit.set_delivered(waits_after.unwrap_or(u64::MAX));
-        for state in all {
+        for state in states {
             let (account, name) = (state.trail.account.clone(), state.trail.name.clone());
             // One that can't be delivered doesn't hold up the others.
             if let Err(why) = self.trail(state, with_files).await {

@@ -4,7 +4,7 @@ use super::Delivery;
 use breakwater_audit::trails::{self, Delivery as Progress, Trail};
 use breakwater_meta::records::{from_stored, to_stored};
 use breakwater_meta::{Compare, Entry, Op, RangeRequest, Txn};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,6 +33,15 @@ impl State {
         })
     }
 
+    fn find(trail: &Entry, progress: &HashMap<&[u8], &Entry>) -> Result<Self, String> {
+        let mut state = State::new(trail, None)?;
+        if let Some(found) = progress.get(&trails::delivery_key(&state.trail)[..]) {
+            state.progress = from_stored(&found.value)?;
+            state.progress_revision = Some(found.mod_revision);
+        }
+        Ok(state)
+    }
+
     pub(super) fn is_deleted(&self) -> bool {
         self.key.starts_with(&trails::all_deleted())
     }
@@ -58,6 +67,39 @@ impl State {
     }
 }
 
+/// All trails of the region, as far as they can be read.
+pub(super) struct Known {
+    pub(super) states: Vec<State>,
+    /// After which arrival numbers those wait that can't be read.
+    pub(super) stuck: Vec<u64>,
+}
+
+/// Of a trail's key, or of that of how far it has got.
+fn account(key: &[u8]) -> &[u8] {
+    key.split(|b| *b == b'/').nth(2).unwrap_or_default()
+}
+
+/// One that can't be read doesn't hold up the others. How far it has got lies under an id that only the trail itself
+/// tells: it may be any of its account that belongs to none that was read.
+fn read(trails: &[Entry], progress: &[Entry]) -> Known {
+    let by_key: HashMap<&[u8], &Entry> = progress.iter().map(|entry| (&entry.key[..], entry)).collect();
+    let (mut states, mut unreadable) = (Vec::new(), HashSet::new());
+    for entry in trails {
+        match State::find(entry, &by_key) {
+            Ok(state) => states.push(state),
+            Err(why) => {
+                tracing::error!(key = %entry.key.escape_ascii(), why, "a trail can't be read, and isn't delivered");
+                unreadable.insert(account(&entry.key));
+            }
+        }
+    }
+    let owned: HashSet<Vec<u8>> = states.iter().map(|state| trails::delivery_key(&state.trail)).collect();
+    let of_none = |e: &&Entry| unreadable.contains(account(&e.key)) && !owned.contains(&e.key[..]);
+    let stuck = progress.iter().filter(of_none).filter_map(|e| from_stored::<Progress>(&e.value).ok());
+    let stuck = stuck.map(|progress| progress.cursor).collect();
+    Known { states, stuck }
+}
+
 impl Delivery {
     async fn entries(&self, prefix: &[u8]) -> Result<Vec<Entry>, String> {
         let mut all = Vec::new();
@@ -72,21 +114,10 @@ impl Delivery {
     }
 
     /// All trails of the region, those that were deleted too.
-    pub(super) async fn all(&self) -> Result<Vec<State>, String> {
+    pub(super) async fn all(&self) -> Result<Known, String> {
         let mut trails = self.entries(trails::PREFIX).await?;
         trails.extend(self.entries(&trails::all_deleted()).await?);
-        let progress = self.entries(&trails::all_deliveries()).await?;
-        let progress: HashMap<&[u8], &Entry> = progress.iter().map(|entry| (&entry.key[..], entry)).collect();
-        let mut all = Vec::new();
-        for entry in &trails {
-            let mut state = State::new(entry, None)?;
-            if let Some(found) = progress.get(&trails::delivery_key(&state.trail)[..]) {
-                state.progress = from_stored(&found.value)?;
-                state.progress_revision = Some(found.mod_revision);
-            }
-            all.push(state);
-        }
-        Ok(all)
+        Ok(read(&trails, &self.entries(&trails::all_deliveries()).await?))
     }
 
     /// The same as it is now; none where it is gone, or was deleted meanwhile.
@@ -126,5 +157,55 @@ impl Delivery {
         ];
         let txn = Txn { compares: state.unchanged(), success, failure: vec![] };
         self.meta.txn(txn, Instant::now() + STEP).await.map(|_| ()).map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use breakwater_types::AccountId;
+
+    fn entry(key: Vec<u8>, value: Vec<u8>) -> Entry {
+        Entry { key: key.into(), value: value.into(), create_revision: 1, mod_revision: 7, lease: None }
+    }
+
+    fn trail(id: u128, account: &str, name: &str) -> Trail {
+        Trail::new(id, AccountId::new(account).unwrap(), name, 0)
+    }
+
+    fn stored(trail: &Trail) -> Entry {
+        entry(trails::key(&trail.account, &trail.name), to_stored(trail).unwrap())
+    }
+
+    fn at(trail: &Trail, cursor: u64) -> Entry {
+        entry(trails::delivery_key(trail), to_stored(&Progress { cursor, ..Progress::default() }).unwrap())
+    }
+
+    fn broken(entry: Entry) -> Entry {
+        Entry { value: vec![0xff].into(), ..entry }
+    }
+
+    #[test]
+    fn a_trail_that_cannot_be_read_holds_up_no_other_and_is_waited_for() {
+        let (music, films) = (trail(1, "111122223333", "music"), trail(2, "111122223333", "films"));
+        let (deleted, elsewhere) = (trail(3, "111122223333", "gone"), trail(4, "444455556666", "music"));
+        let of_deleted = broken(entry(trails::deleted_key(&deleted), vec![]));
+        // Of a trail that was removed meanwhile: nobody waits for it, as none of that account is unreadable.
+        let left = trail(5, "444455556666", "left");
+        let known = read(
+            &[broken(stored(&music)), stored(&films), stored(&elsewhere), of_deleted],
+            &[at(&music, 10), at(&films, 20), at(&deleted, 30), at(&elsewhere, 40), at(&left, 50)],
+        );
+        let told: Vec<_> = known.states.iter().map(|s| (s.trail.id, s.progress.cursor, s.progress_revision)).collect();
+        assert_eq!(told, [(2, 20, Some(7)), (4, 40, Some(7))]);
+        assert_eq!(known.stuck, [10, 30]);
+    }
+
+    #[test]
+    fn how_far_a_trail_has_got_is_not_begun_anew_where_it_cannot_be_read() {
+        let (music, films) = (trail(1, "111122223333", "music"), trail(2, "111122223333", "films"));
+        let known = read(&[stored(&music), stored(&films)], &[broken(at(&music, 10))]);
+        let told: Vec<_> = known.states.iter().map(|s| (s.trail.id, s.progress_revision)).collect();
+        assert_eq!((told, known.stuck), (vec![(2, None)], vec![]));
     }
 }
