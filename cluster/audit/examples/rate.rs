@@ -3,7 +3,7 @@
 //!
 //!     cargo run --release -p breakwater-audit --example rate -- [SECONDS] [CALLERS] [FOLDER]
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use breakwater_audit::{AuditService, DataEvents, Spool};
 use breakwater_aws::audit::{DataCall, new_id};
 use breakwater_aws::{Event, Recorder};
@@ -159,13 +159,9 @@ async fn main() -> Result<()> {
     for node in &nodes {
         node.groups.shutdown().await;
     }
-    // What still runs in the background may write a file while its folder goes.
-    drop(nodes);
-    for _ in 0..10 {
-        if std::fs::remove_dir_all(&dir).is_ok() {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    // What still runs in the background may write a file while its folder goes: the figures are told all the same.
+    if let Err(e) = std::fs::remove_dir_all(&dir) {
+        eprintln!("{} stays: {e}", dir.display());
     }
-    std::fs::remove_dir_all(&dir).context("removing what was stored")
+    Ok(())
 }

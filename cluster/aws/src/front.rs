@@ -148,7 +148,7 @@ struct Came<'a> {
 /// its caller has left.
 struct Slot {
     front: Arc<Front>,
-    _room: Room,
+    room: Room,
 }
 
 impl Slot {
@@ -158,12 +158,14 @@ impl Slot {
             return None;
         }
         front.metrics.in_flight.inc();
-        Some(Slot { front: front.clone(), _room: room })
+        Some(Slot { front: front.clone(), room })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        // First: who sees that nothing is in flight finds room.
+        drop(std::mem::take(&mut self.room));
         self.front.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.front.metrics.in_flight.dec();
     }

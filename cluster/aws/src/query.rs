@@ -233,8 +233,8 @@ pub fn answer(operation: &str, namespace: &str, request_id: &str, json: &[u8]) -
     Ok(out)
 }
 
-/// The framework's errors have other names and status codes here than in awsJson.
-fn spelled(e: &AwsError) -> (&str, u16) {
+/// Code and status: the framework's errors have other ones here than in awsJson.
+pub fn spelled(e: &AwsError) -> (&str, u16) {
     match &*e.code {
         "UnrecognizedClientException" => ("InvalidClientTokenId", 403),
         "InvalidSignatureException" => ("SignatureDoesNotMatch", 403),

@@ -62,11 +62,8 @@ impl Machine {
         change(&mut command);
         let running = Running(command.spawn().unwrap());
         let last = self.host(region, "edge").join("run");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !(last.join("agent.pid").exists() && last.join("env").exists()) {
-            assert!(Instant::now() < deadline, "the agents were not started");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let started = || (last.join("agent.pid").exists() && last.join("env").exists()).then_some(());
+        until(10, "the agents are started", started);
         running
     }
 
@@ -117,6 +114,18 @@ fn down_ends_what_up_has_started_and_nothing_else() {
     bystander.wait().unwrap();
 }
 
+/// Looks until there is something.
+fn until<T>(seconds: u64, what: &str, look: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn up_again_starts_only_what_was_killed_and_keeps_the_secrets() {
     let machine = Machine::new("twice");
@@ -131,11 +140,7 @@ fn up_again_starts_only_what_was_killed_and_keeps_the_secrets() {
     assert!(done.status.success(), "{done:?}");
     let old = std::fs::read(&victim).unwrap();
     let _up = machine.up(|_| {}, "breakwater");
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while std::fs::read(&victim).unwrap() == old {
-        assert!(Instant::now() < deadline, "the killed host wasn't started");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until(5, "the killed host is started", || (std::fs::read(&victim).unwrap() != old).then_some(()));
     let kept = machine.agents("breakwater").into_iter().filter(|pid| before.contains(pid)).count();
     assert_eq!(kept, 6);
     assert_eq!(std::fs::read(&credentials).unwrap(), secret);
@@ -151,16 +156,9 @@ fn a_kill_ends_what_the_agent_has_just_started_too() {
     let up = machine.up(|_| {}, "breakwater");
     drop(up);
     // Started, they may not have come so far yet.
-    let deadline = Instant::now() + Duration::from_secs(30);
     let child = |host: &str| -> u32 {
         let file = machine.host("breakwater", host).join("run/child");
-        loop {
-            match std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()) {
-                Some(pid) => return pid,
-                None => assert!(Instant::now() < deadline, "{host} has no child"),
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until(30, "it has a child", || std::fs::read_to_string(&file).ok()?.trim().parse().ok())
     };
     let (killed, other) = (child("dynamo-node-b1"), child("dynamo-node-a1"));
     assert!(runs(killed) && runs(other));

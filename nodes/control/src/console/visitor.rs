@@ -78,14 +78,11 @@ impl Visitor<'_> {
     }
 }
 
-/// With the code that other clients of the service get. The spellings stand in the protocol's own answer.
+/// With the code that other clients of the service get.
 fn as_query_has_it(e: AwsError) -> AwsError {
-    let (status, body) = query::error(&e, "", "");
-    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
-    match code {
-        Some((code, _)) => AwsError { code: code.to_owned().into(), status, ..e },
-        None => e,
-    }
+    let (code, status) = query::spelled(&e);
+    let code = code.to_owned().into();
+    AwsError { code, status, ..e }
 }
 
 impl Console {

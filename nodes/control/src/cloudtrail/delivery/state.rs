@@ -23,23 +23,17 @@ pub(super) struct State {
 }
 
 impl State {
-    fn new(trail: &Entry, progress: Option<&Entry>) -> Result<Self, String> {
+    /// How far it has got is found by what the trail says of itself.
+    fn read<'a>(entry: &Entry, progress: impl FnOnce(&Trail) -> Option<&'a Entry>) -> Result<Self, String> {
+        let trail: Trail = from_stored(&entry.value)?;
+        let progress = progress(&trail);
         Ok(State {
-            key: trail.key.to_vec(),
-            trail: from_stored(&trail.value)?,
-            trail_revision: trail.mod_revision,
+            key: entry.key.to_vec(),
+            trail,
+            trail_revision: entry.mod_revision,
             progress: progress.map(|entry| from_stored(&entry.value)).transpose()?.unwrap_or_default(),
             progress_revision: progress.map(|entry| entry.mod_revision),
         })
-    }
-
-    fn find(trail: &Entry, progress: &HashMap<&[u8], &Entry>) -> Result<Self, String> {
-        let mut state = State::new(trail, None)?;
-        if let Some(found) = progress.get(&trails::delivery_key(&state.trail)[..]) {
-            state.progress = from_stored(&found.value)?;
-            state.progress_revision = Some(found.mod_revision);
-        }
-        Ok(state)
     }
 
     pub(super) fn is_deleted(&self) -> bool {
@@ -85,7 +79,7 @@ fn read(trails: &[Entry], progress: &[Entry]) -> Known {
     let by_key: HashMap<&[u8], &Entry> = progress.iter().map(|entry| (&entry.key[..], entry)).collect();
     let (mut states, mut unreadable) = (Vec::new(), HashSet::new());
     for entry in trails {
-        match State::find(entry, &by_key) {
+        match State::read(entry, |trail| by_key.get(&trails::delivery_key(trail)[..]).copied()) {
             Ok(state) => states.push(state),
             Err(why) => {
                 tracing::error!(key = %entry.key.escape_ascii(), why, "a trail can't be read, and isn't delivered");
@@ -126,7 +120,7 @@ impl Delivery {
         let get = async |key: &[u8]| self.meta.get(key, deadline).await.map_err(|e| e.to_string());
         let Some(trail) = get(&state.key).await? else { return Ok(None) };
         let progress = get(&trails::delivery_key(&state.trail)).await?;
-        State::new(&trail, progress.as_ref()).map(|now| Some(now).filter(|now| now.trail.id == state.trail.id))
+        State::read(&trail, |_| progress.as_ref()).map(|now| Some(now).filter(|now| now.trail.id == state.trail.id))
     }
 
     /// Whether the trail is as it was read.

@@ -92,10 +92,8 @@ pub fn sent_here(console: &Console, asked: &Asked) -> Reply {
     let next = next.map(|next| format!("next={}", crate::iam::shapes::encoded(next)));
     let query: Vec<String> = had_session.then(|| "ended=1".to_owned()).into_iter().chain(next).collect();
     let page = if query.is_empty() { "sign-in".to_owned() } else { format!("sign-in?{}", query.join("&")) };
-    match had_session {
-        true => Reply::go(&page).without_cookie(console.session_cookie()),
-        false => Reply::go(&page),
-    }
+    let reply = Reply::go(&page);
+    if had_session { reply.without_cookie(console.session_cookie()) } else { reply }
 }
 
 pub async fn check(console: &Console, asked: &Asked) -> Reply {

@@ -85,7 +85,9 @@ impl<K: Send + Sync + 'static, E: Clone + Send + 'static> Asked<K, E> {
             asked.kept.lock().note(Instant::now(), than.is_some(), answer);
             asked.known(than)
         });
-        told.await.ok().flatten().unwrap_or(Err(Unanswered::TooMany))
+        let told =
+            told.await.inspect_err(|e| tracing::error!(error = %e, "a question to an identity provider broke off"));
+        told.ok().flatten().unwrap_or(Err(Unanswered::TooMany))
     }
 }
 
