@@ -2,6 +2,7 @@
 of digests, and finds what was changed, removed or put in another's place."""
 
 import base64
+import collections
 import concurrent.futures
 import datetime
 import gzip
@@ -481,6 +482,43 @@ def test_selectors_select(region, trails, iam, trail):
     assert after and not any(r["readOnly"] for r in after[1:])
 
 
+def put_by_hand(tables, table, key):
+    """The connection on which the call was sent: each new one may be another data node's."""
+    where, credentials = urllib.parse.urlsplit(tables.meta.endpoint_url), tables._request_signer._credentials
+    body = json.dumps({"TableName": table, "Item": {"pk": {"S": key}, "secret": {"S": "not told"}}}).encode()
+    request = AWSRequest("POST", tables.meta.endpoint_url + "/", data=body, headers={
+        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.PutItem"})
+    SigV4Auth(credentials, "dynamodb", "us-east-1").add_auth(request)
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    connection = socket.create_connection((where.hostname, where.port))
+    connection.sendall(
+        f"POST / HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Length: {len(body)}\r\n{head}\r\n".encode() + body)
+    return connection
+
+
+def puts(region, trail, prefix):
+    """Keys and error codes of delivered PutItems."""
+    keys = [((r["requestParameters"] or {}).get("key", {}).get("pk", ""), r.get("errorCode"))
+            for r in records(region, trail["S3BucketName"]) if r["eventName"] == "PutItem"]
+    return [(key, error) for key, error in keys if key.startswith(prefix)]
+
+
+def every_node_tells(region, trail, tables, table):
+    """Waits until data nodes have heard of the trail's selector, each of them: a row of calls on new connections, which
+    the edge gives to them in turn, leaves an event of each call."""
+    rows, length = itertools.count(), 9
+
+    def row():
+        number = next(rows)
+        for n in range(length):
+            with put_by_hand(tables, table, f"known-{number}-{n}") as connection:
+                assert connection.recv(16).startswith(b"HTTP/1.1 200"), "a write failed"
+        told = collections.Counter(key.rsplit("-", 1)[0] for key, _ in puts(region, trail, "known-"))
+        return length in told.values()
+
+    wait_for("events of a whole row", row)
+
+
 @pytest.mark.parametrize("port", [FRONT, DYNAMODB])
 def test_data_calls_leave_events_where_a_selector_names_them(region, trails, trail, port):
     tables = client(region, "dynamodb", port)
@@ -492,11 +530,7 @@ def test_data_calls_leave_events_where_a_selector_names_them(region, trails, tra
         "IncludeManagementEvents": False, "DataResources": [{"Type": "AWS::DynamoDB::Table", "Values": [arn]}]}])
     is_data = lambda r: r["eventCategory"] == "Data"
 
-    def put():
-        tables.put_item(TableName=mine, Item={"pk": {"S": "known"}, "secret": {"S": "not told"}})
-        return [r for r in records(region, trail["S3BucketName"]) if is_data(r)]
-
-    wait_for("the selector on every node", put)
+    every_node_tells(region, trail, tables, mine)
     for table in (mine, other):
         tables.get_item(TableName=table, Key={"pk": {"S": "read"}})
     with pytest.raises(ClientError):
@@ -515,7 +549,7 @@ def test_data_calls_leave_events_where_a_selector_names_them(region, trails, tra
     assert by_name["UpdateItem"]["errorCode"] == "ConditionalCheckFailedException"
     everything = records(region, trail["S3BucketName"])
     wrote = next(r for r in everything if r["eventName"] == "PutItem")
-    assert wrote["requestParameters"] == {"tableName": mine, "key": {"pk": "known"}, "items": ["pk", "secret"]}
+    assert wrote["requestParameters"]["tableName"] == mine and wrote["requestParameters"]["items"] == ["pk", "secret"]
     assert "not told" not in json.dumps(everything) and other not in json.dumps([r for r in everything if is_data(r)])
     # They aren't looked up.
     found = trails.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetItem"}])
@@ -529,30 +563,22 @@ def test_who_hangs_up_is_told_of_as_what_became_of_her_call(region, trails, trai
     trails.put_event_selectors(TrailName=trail["Name"], EventSelectors=[{
         "IncludeManagementEvents": False, "DataResources": [{"Type": "AWS::DynamoDB::Table", "Values": [arn]}]}])
 
-    def put():
-        tables.put_item(TableName=table, Item={"pk": {"S": "known"}})
-        return records(region, trail["S3BucketName"])
-
-    wait_for("the selector on every node", put)
-    where = urllib.parse.urlsplit(tables.meta.endpoint_url)
-    keys = tables._request_signer._credentials
+    every_node_tells(region, trail, tables, table)
     for n in range(40):
-        body = json.dumps({"TableName": table, "Item": {"pk": {"S": f"left-{n}"}}}).encode()
-        request = AWSRequest("POST", tables.meta.endpoint_url + "/", data=body, headers={
-            "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.PutItem"})
-        SigV4Auth(keys, "dynamodb", "us-east-1").add_auth(request)
-        head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
-        with socket.create_connection((where.hostname, where.port)) as connection:
-            connection.sendall(
-                f"POST / HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Length: {len(body)}\r\n{head}\r\n".encode() + body)
-    left = lambda r: ((r["requestParameters"] or {}).get("key") or {}).get("pk", "").startswith("left-")
-    written = lambda: [i for i in tables.scan(TableName=table, ConsistentRead=True)["Items"] if i["pk"]["S"].startswith("left-")]
+        with put_by_hand(tables, table, f"left-{n}"):
+            pass
+
+    def written():
+        items = tables.scan(TableName=table, ConsistentRead=True)["Items"]
+        return {i["pk"]["S"] for i in items if i["pk"]["S"].startswith("left-")}
+
     wait_for("a write of who hung up", written)
 
     def told():
-        events = [r for r in records(region, trail["S3BucketName"]) if left(r)]
-        done = {r["requestParameters"]["key"]["pk"] for r in events if "errorCode" not in r}
-        return {i["pk"]["S"] for i in written()} == done
+        events, there = puts(region, trail, "left-"), written()
+        done = {key for key, error in events if error is None}
+        print("written", sorted(there), "told", events)
+        return there == done
 
     wait_for("events that tell what was written", told)
 

@@ -39,6 +39,10 @@ pub fn compare<C>(service: &Service<C>, model: &BTreeSet<String>) -> Result<(), 
         if operation.resource_type.is_empty() {
             problems.push(format!("{} has no type of resource", operation.name));
         }
+        let sets_tags = operation.condition_keys.iter().any(|key| key.starts_with("aws:RequestTag/"));
+        if sets_tags && operation.access != Access::Tagging && operation.further_actions.is_empty() {
+            problems.push(format!("{} takes tags from who may not tag", operation.name));
+        }
         if operation.unsigned != UNSIGNED.contains(&(service.name, operation.name)) {
             problems.push(format!("{} is open to all, and shouldn't be, or the other way round", operation.name));
         }
@@ -54,8 +58,8 @@ pub fn table<C>(service: &Service<C>) -> String {
     missing.sort_unstable();
     let (have, all) = (operations.len(), operations.len() + missing.len());
     let mut table = format!("## {}: {have} of {all} operations\n\n", service.name);
-    table.push_str("| operation | action | access level | event | resource | condition keys |\n");
-    table.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    table.push_str("| operation | action | access level | event | resource | further actions | condition keys |\n");
+    table.push_str("| --- | --- | --- | --- | --- | --- | --- |\n");
     for operation in operations {
         let access = match operation.access {
             Access::List => "List",
@@ -68,9 +72,10 @@ pub fn table<C>(service: &Service<C>) -> String {
             Plane::Control => "management",
             Plane::Data => "data",
         };
-        let keys: Vec<String> = operation.condition_keys.iter().map(|key| format!("`{key}`")).collect();
+        let listed = |all: &[&str]| all.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
+        let (keys, further) = (listed(operation.condition_keys), listed(operation.further_actions));
         let (name, action, resource) = (operation.name, operation.action, operation.resource_type.replace('*', "\\*"));
-        table.push_str(&format!("| {name} | `{action}` | {access} | {event} | {resource} | {} |\n", keys.join(", ")));
+        table.push_str(&format!("| {name} | `{action}` | {access} | {event} | {resource} | {further} | {keys} |\n"));
     }
     let missing = if missing.is_empty() { "nothing".to_owned() } else { missing.join(", ") };
     table.push_str(&format!("\nMissing: {missing}.\n"));

@@ -51,6 +51,8 @@ pub trait Operation: 'static {
     /// The condition keys that [`Operation::conditions`] may set, as `dynamodb:LeadingKeys` and
     /// `aws:RequestTag/${TagKey}`: it can set no others.
     const CONDITION_KEYS: &'static [&'static str] = &[];
+    /// What [`Operation::further_actions`] and [`Operation::further_grants`] may ask for: they can ask for nothing else.
+    const FURTHER_ACTIONS: &'static [&'static str] = &[];
     /// Whether it is open to who has no credentials yet: a signature isn't looked at, and who calls is
     /// [`Operation::proven`], or nobody.
     const UNSIGNED: bool = false;
@@ -132,6 +134,7 @@ pub struct OperationEntry<C: 'static> {
     pub plane: Plane,
     pub resource_type: &'static str,
     pub condition_keys: &'static [&'static str],
+    pub further_actions: &'static [&'static str],
     pub unsigned: bool,
     invoke: Invoke<C>,
 }
@@ -163,6 +166,7 @@ pub const fn entry<O: Operation>() -> OperationEntry<O::Context> {
         plane: O::PLANE,
         resource_type: O::RESOURCE_TYPE,
         condition_keys: O::CONDITION_KEYS,
+        further_actions: O::FURTHER_ACTIONS,
         unsigned: O::UNSIGNED,
         invoke: invoke::<O>,
     }
@@ -206,7 +210,11 @@ fn invoke<'a, O: Operation>(
         if O::UNSIGNED && (caller.is_none() || resources.is_empty()) {
             return Err(AwsError::internal("an open operation that proved nothing, or asks nobody"));
         }
+        let actions = O::further_actions(&request);
         let grants = O::further_grants(ctx, call, &request);
+        for action in actions.iter().chain(grants.iter().map(|(action, _)| action)) {
+            assert!(O::FURTHER_ACTIONS.contains(action), "{} doesn't list the action {action}", O::NAME);
+        }
         // Before anything is told of them, or compared with patterns.
         if resources.iter().chain(grants.iter().map(|(_, r)| r)).any(|r| r.as_str().len() > RESOURCE_BYTES_MAX) {
             return Err(AwsError::framework("ValidationException", "A name in the request is too long."));
@@ -218,7 +226,7 @@ fn invoke<'a, O: Operation>(
             let policy = O::resource_policy(ctx, call, &request);
             let about = About { conditions: &|keys| conditions::<O>(ctx, call, &request, keys), policy, caller };
             authorizer.authorize(call, O::ACTION, &resource, &about)?;
-            for action in O::further_actions(&request) {
+            for action in &actions {
                 authorizer.authorize(call, action, &resource, &about)?;
             }
         }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 const HEAD: &str = "# What each service can do
 
 Every operation with its IAM action, its access level, whether CloudTrail calls it a management or a data event, the type
-of resource that a policy names for it (`*`: none in particular) and the condition keys that it sets beside the global
-ones; and what AWS has and we lack. Written by `scripts/coverage` from the lists that requests are routed by; a test
+of resource that a policy names for it (`*`: none in particular), the actions that a request may need beside (where it
+brings tags, or hands on a role) and the condition keys that it sets beside the global ones; and what AWS has and we lack. Written by `scripts/coverage` from the lists that requests are routed by; a test
 fails where this file is older than they are.
 
 ";

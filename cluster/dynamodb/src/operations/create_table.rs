@@ -273,6 +273,7 @@ impl Operation for CreateTable {
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "table";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
+    const FURTHER_ACTIONS: &'static [&'static str] = &["dynamodb:TagResource"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let mut constraints = Constraints::default();

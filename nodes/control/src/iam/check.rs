@@ -266,6 +266,11 @@ pub fn request_tags(keys: &mut ConditionKeys, tags: Option<&[Tag]>) {
     }
 }
 
+/// What who creates something with tags needs beside: else she could give herself what tag-based policies go by.
+pub fn tagging(action: &'static str, tags: Option<&[Tag]>) -> Vec<&'static str> {
+    tags.filter(|tags| !tags.is_empty()).map_or_else(Vec::new, |_| vec![action])
+}
+
 pub fn untag(tags: &mut BTreeMap<String, String>, keys: &[String]) {
     tags.retain(|key, _| !keys.iter().any(|k| k.to_lowercase() == key.to_lowercase()));
 }

@@ -98,6 +98,7 @@ impl Operation for AssumeRole {
         "sts:SourceIdentity",
         "sts:TransitiveTagKeys",
     ];
+    const FURTHER_ACTIONS: &'static [&'static str] = session::FURTHER_ACTIONS;
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         let arn = check::required(request.role_arn.as_deref(), "roleArn")?;

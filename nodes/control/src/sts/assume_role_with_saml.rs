@@ -169,6 +169,7 @@ impl Operation for AssumeRoleWithSaml {
         "sts:SourceIdentity",
         "sts:TransitiveTagKeys",
     ];
+    const FURTHER_ACTIONS: &'static [&'static str] = session::FURTHER_ACTIONS;
     const UNSIGNED: bool = true;
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {

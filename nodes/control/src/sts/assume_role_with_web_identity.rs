@@ -93,6 +93,7 @@ impl Operation for AssumeRoleWithWebIdentity {
         "${OIDCProvider}:oaud",
         "${OIDCProvider}:sub",
     ];
+    const FURTHER_ACTIONS: &'static [&'static str] = session::FURTHER_ACTIONS;
     const UNSIGNED: bool = true;
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {

@@ -39,6 +39,7 @@ impl Operation for GetFederationToken {
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "federated-user";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
+    const FURTHER_ACTIONS: &'static [&'static str] = &["sts:TagSession"];
 
     fn validate(call: &Call, request: &Request) -> Result<(), AwsError> {
         session::federated_name(request.name.as_deref())?;
@@ -55,8 +56,7 @@ impl Operation for GetFederationToken {
     }
 
     fn further_actions(request: &Request) -> Vec<&'static str> {
-        let tags = request.tags.as_ref().is_some_and(|tags| !tags.is_empty());
-        session::further_actions(tags, false)
+        check::tagging("sts:TagSession", request.tags.as_deref())
     }
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {

@@ -145,6 +145,8 @@ pub fn begin(ctx: &Context, call: &Call, arn: String, user_id: String, lasts_s: 
     }
 }
 
+pub const FURTHER_ACTIONS: &[&str] = &["sts:TagSession", "sts:SetSourceIdentity"];
+
 /// What the caller needs beside, for a session with tags of its own or with a source identity.
 pub fn further_actions(tags: bool, source_identity: bool) -> Vec<&'static str> {
     [(tags, "sts:TagSession"), (source_identity, "sts:SetSourceIdentity")]

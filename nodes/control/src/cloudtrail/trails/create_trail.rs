@@ -27,9 +27,14 @@ impl Operation for CreateTrail {
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "trail";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
+    const FURTHER_ACTIONS: &'static [&'static str] = &["cloudtrail:AddTags"];
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         request_tags(keys, request.tags_list.as_deref());
+    }
+
+    fn further_actions(request: &Request) -> Vec<&'static str> {
+        tagging("cloudtrail:AddTags", request.tags_list.as_deref())
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -21,6 +21,7 @@ impl Operation for AddRoleToInstanceProfile {
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "instance-profile";
+    const FURTHER_ACTIONS: &'static [&'static str] = &["iam:PassRole"];
 
     fn resources(ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
         vec![ctx.arn(call, Kind::InstanceProfile, Some(request.instance_profile_name.as_deref().unwrap_or_default()))]

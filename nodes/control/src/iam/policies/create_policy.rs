@@ -25,6 +25,7 @@ impl Operation for CreatePolicy {
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "policy";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
+    const FURTHER_ACTIONS: &'static [&'static str] = &["iam:TagPolicy"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         check::tag_lengths(request.tags.as_deref())
@@ -32,6 +33,10 @@ impl Operation for CreatePolicy {
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());
+    }
+
+    fn further_actions(request: &Request) -> Vec<&'static str> {
+        check::tagging("iam:TagPolicy", request.tags.as_deref())
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -30,6 +30,7 @@ impl Operation for CreateRole {
     const RESOURCE_TYPE: &'static str = "role";
     const CONDITION_KEYS: &'static [&'static str] =
         &["aws:RequestTag/${TagKey}", "aws:TagKeys", "iam:PermissionsBoundary"];
+    const FURTHER_ACTIONS: &'static [&'static str] = &["iam:TagRole"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         check::tag_lengths(request.tags.as_deref())?;
@@ -41,6 +42,10 @@ impl Operation for CreateRole {
         if let Some(boundary) = &request.permissions_boundary {
             keys.set("iam:PermissionsBoundary", boundary.as_str());
         }
+    }
+
+    fn further_actions(request: &Request) -> Vec<&'static str> {
+        check::tagging("iam:TagRole", request.tags.as_deref())
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

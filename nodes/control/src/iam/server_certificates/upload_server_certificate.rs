@@ -35,6 +35,7 @@ impl Operation for UploadServerCertificate {
     const PLANE: Plane = Plane::Control;
     const RESOURCE_TYPE: &'static str = "server-certificate";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
+    const FURTHER_ACTIONS: &'static [&'static str] = &["iam:TagServerCertificate"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         check::tag_lengths(request.tags.as_deref())
@@ -42,6 +43,10 @@ impl Operation for UploadServerCertificate {
 
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         check::request_tags(keys, request.tags.as_deref());
+    }
+
+    fn further_actions(request: &Request) -> Vec<&'static str> {
+        check::tagging("iam:TagServerCertificate", request.tags.as_deref())
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {

@@ -25,6 +25,7 @@ impl Operation for CreateUser {
     const RESOURCE_TYPE: &'static str = "user";
     const CONDITION_KEYS: &'static [&'static str] =
         &["aws:RequestTag/${TagKey}", "aws:TagKeys", "iam:PermissionsBoundary"];
+    const FURTHER_ACTIONS: &'static [&'static str] = &["iam:TagUser"];
 
     fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
         check::tag_lengths(request.tags.as_deref())?;
@@ -36,6 +37,10 @@ impl Operation for CreateUser {
         if let Some(boundary) = &request.permissions_boundary {
             keys.set("iam:PermissionsBoundary", boundary.as_str());
         }
+    }
+
+    fn further_actions(request: &Request) -> Vec<&'static str> {
+        check::tagging("iam:TagUser", request.tags.as_deref())
     }
 
     fn resources(_ctx: &Context, call: &Call, request: &Request) -> Vec<Arn> {
