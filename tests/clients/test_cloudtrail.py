@@ -168,7 +168,21 @@ def test_sessions_are_told_with_who_is_behind_them_in_both_accounts(region, iam,
     ]
     assert [r["recipientAccountId"] for r in told] == [OTHER, FIRST]
     assert told[0]["sharedEventID"] == told[1]["sharedEventID"] and told[0]["eventID"] != told[1]["eventID"]
-    assert told[1]["userIdentity"]["accountId"] == OTHER
+    assert told[0]["userIdentity"]["userName"] == "administrator"
+    # The role's owner learns whose account it was, and not who.
+    who = {"type": "AWSAccount", "principalId": told[0]["userIdentity"]["principalId"], "accountId": OTHER}
+    assert told[1]["userIdentity"] == who
+    assert events(trail, "AccessKeyId", keys_of(region, OTHER)["aws_access_key_id"]) == []
+    assert all(r["readOnly"] is True for r in told)
+    expires = datetime.datetime.strptime(told[0]["responseElements"]["credentials"]["expiration"], "%b %d, %Y, %I:%M:%S %p")
+    assert expires == made["Expiration"].replace(tzinfo=None)
+    session = f"arn:aws:sts::{FIRST}:assumed-role/guests/ann-as-guest"
+    for value in (made["AccessKeyId"], session):
+        found = events(other["cloudtrail"], "ResourceName", value)
+        assert told[0]["eventID"] in [e["EventId"] for e in found], value
+    resources = [(r["ResourceType"], r["ResourceName"]) for r in found[-1]["Resources"]]
+    assert ("AWS::STS::AssumedRole", "ann-as-guest") in resources and ("AWS::STS::AssumedRole", session) in resources
+    assert ("AWS::IAM::Role", "guests") in resources and "AWS::IAM::AccessKey" in [kind for kind, _ in resources]
     assert made["SessionToken"] not in json.dumps(told) and made["SecretAccessKey"] not in json.dumps(told)
     guest = client(region, "iam", {
         "aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"],
@@ -184,6 +198,23 @@ def test_sessions_are_told_with_who_is_behind_them_in_both_accounts(region, iam,
     assert [e["EventId"] for e in events(trail, "Username", "ann-as-guest")] == [denied["eventID"]]
     # One account's events are not the other's.
     assert all(r["recipientAccountId"] == OTHER for r in records(other["cloudtrail"]))
+
+
+def test_temporary_keys_are_told_of_who_got_them_for_how_long(region, iam, trail):
+    name, keys = person(region, iam)
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({
+        "Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:GetFederationToken", "Resource": "*"}}))
+    sts = client(region, "sts", keys)
+    ask = {"Name": "guest", "DurationSeconds": 900}
+    wait_for("her right", lambda: all(outcome(sts.get_federation_token, **ask) == "OK" for _ in range(6)))
+    issued = {"GetFederationToken": sts.get_federation_token(**ask), "GetSessionToken": sts.get_session_token(DurationSeconds=900)}
+    for operation, answer in issued.items():
+        key = answer["Credentials"]
+        told = the_one(trail, operation, lambda r: "errorCode" not in r and r["responseElements"]["credentials"][
+            "accessKeyId"] == key["AccessKeyId"])
+        assert told["requestParameters"]["durationSeconds"] == 900
+        assert set(told["responseElements"]["credentials"]) == {"accessKeyId", "expiration"}
+        assert told["readOnly"] is (operation == "GetSessionToken")
 
 
 def test_lookups_find_by_one_attribute_by_time_and_page_by_page(region, iam, trail):

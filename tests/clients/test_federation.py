@@ -207,7 +207,7 @@ def test_a_provider_that_hangs_or_is_gone(iam, nobody):
     known.close()
 
 
-def test_a_token_brings_session_tags_and_a_source_identity(iam, nobody, account):
+def test_a_token_brings_session_tags_and_a_source_identity(iam, session, nobody, account):
     known = Known(iam)
     url, call = known.provider.url, nobody.assume_role_with_web_identity
     tags = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["blue"]}, "transitive_tag_keys": ["team"]}}
@@ -220,7 +220,7 @@ def test_a_token_brings_session_tags_and_a_source_identity(iam, nobody, account)
     settles(call, "OK", **known.ask(known.provider.token(**tags)))
     tags["https://aws.amazon.com/source_identity"] = "ann@example"
     answer = call(**known.ask(known.provider.token(**tags)))
-    assert answer["SourceIdentity"] == "ann@example"
+    assert answer["SourceIdentity"] == "ann@example" and answer["PackedPolicySize"] > 0
     # The tag goes on to the next role, where nothing replaces it, and so does the source identity.
     next_role = name("role")
     arn = iam.create_role(RoleName=next_role, AssumeRolePolicyDocument=policy({
@@ -248,6 +248,19 @@ def test_a_token_brings_session_tags_and_a_source_identity(iam, nobody, account)
     assert outcome(first.assume_role, **ask, Tags=[{"Key": "Team", "Value": "red"}]) == "ValidationError"
     assert outcome(first.assume_role, **ask, SourceIdentity="bob") == "AccessDenied"
     assert outcome(first.assume_role, **ask, DurationSeconds=3601) == "ValidationError"
+    trail = session.client("cloudtrail")
+
+    def asked(operation, role):
+        pages = trail.get_paginator("lookup_events").paginate(
+            LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": role}])
+        records = [json.loads(e["CloudTrailEvent"]) for page in pages for e in page["Events"]]
+        return [r["requestParameters"] for r in records if r["eventName"] == operation and "errorCode" not in r]
+
+    told = until(lambda: [r for r in asked("AssumeRoleWithWebIdentity", known.role_arn) if "sourceIdentity" in r], len)[0]
+    assert told["principalTags"] == {"team": "blue"} and told["transitiveTagKeys"] == ["team"]
+    assert told["sourceIdentity"] == "ann@example"
+    told = until(lambda: asked("AssumeRole", arn), len)[0]
+    assert told["incomingTransitiveTags"] == {"team": "blue"}
     remove_role(iam, next_role)
     known.close()
 

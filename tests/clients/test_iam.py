@@ -148,6 +148,52 @@ def test_a_user_without_policies_may_do_nothing_but_ask_who_she_is(person):
         assert f"User: {person.arn} is not authorized to perform: iam:" in error_of(info)[1]
 
 
+def test_who_may_not_tag_makes_nothing_with_tags(iam, session, person, account):
+    """Else she could give herself, or a role that she may assume, what policies go by."""
+    own, trails = person.client("iam"), person.client("cloudtrail")
+    document, root = policy(allow("s3:GetObject", "*")), policy(trust(account))
+    tagged = {"Tags": [{"Key": "team", "Value": "blue"}]}
+    made = [
+        (own.create_user, "iam:TagUser", {"UserName": name("user")}, lambda n: iam.delete_user(UserName=n)),
+        (own.create_role, "iam:TagRole", {"RoleName": name("role"), "AssumeRolePolicyDocument": root},
+         lambda n: iam.delete_role(RoleName=n)),
+        (own.create_policy, "iam:TagPolicy", {"PolicyName": name("p"), "PolicyDocument": document},
+         lambda n: iam.delete_policy(PolicyArn=f"arn:aws:iam::{account}:policy/{n}")),
+        (own.create_instance_profile, "iam:TagInstanceProfile", {"InstanceProfileName": name("profile")},
+         lambda n: iam.delete_instance_profile(InstanceProfileName=n)),
+        (own.create_virtual_mfa_device, "iam:TagMFADevice", {"VirtualMFADeviceName": name("mfa")},
+         lambda n: iam.delete_virtual_mfa_device(SerialNumber=f"arn:aws:iam::{account}:mfa/{n}")),
+    ]
+    iam.put_user_policy(UserName=person.name, PolicyName="make", PolicyDocument=policy(
+        allow(["iam:Create*", "cloudtrail:CreateTrail"], "*")))
+    settles(own.create_user, "EntityAlreadyExists", UserName="administrator")
+    for call, action, arguments, remove in made:
+        with pytest.raises(ClientError) as info:
+            call(**arguments, **tagged)
+        code, message = error_of(info)
+        assert code == "AccessDenied" and f"is not authorized to perform: {action} on resource: arn:aws:iam::" in message
+    provider = {"Url": "https://idp.example/x", "ThumbprintList": ["a" * 40], "ClientIDList": ["app"]}
+    trail = {"Name": name("t"), "S3BucketName": name("logs")}
+    for call, action, arguments, tags in [
+        (own.create_open_id_connect_provider, "iam:TagOpenIDConnectProvider", provider, tagged),
+        (trails.create_trail, "cloudtrail:AddTags", trail, {"TagsList": tagged["Tags"]}),
+    ]:
+        with pytest.raises(ClientError) as info:
+            call(**arguments, **tags)
+        assert action in error_of(info)[1], info.value
+    # Without tags she may; and with them, once she may tag.
+    for call, action, arguments, remove in made:
+        call(**arguments)
+        remove(next(iter(arguments.values())))
+    iam.put_user_policy(UserName=person.name, PolicyName="tag", PolicyDocument=policy(allow("iam:Tag*", "*", Condition={
+        "StringEquals": {"aws:RequestTag/team": "blue"}})))
+    user = name("user")
+    settles(own.create_user, "AccessDenied", UserName=user, Tags=[{"Key": "team", "Value": "red"}])
+    until(lambda: outcome(own.create_user, UserName=user, **tagged), lambda got: got in ("OK", "EntityAlreadyExists"))
+    assert iam.list_user_tags(UserName=user)["Tags"] == tagged["Tags"]
+    iam.delete_user(UserName=user)
+
+
 def test_a_role_is_assumed_with_an_external_id_and_bounds_its_session(iam, table, person):
     account = person.arn.split(":")[4]
     role = role_for(iam, trust(person.arn, Condition={"StringEquals": {"sts:ExternalId": "12345"}}), MaxSessionDuration=7200)

@@ -83,8 +83,12 @@ def role(region, operator):
     iam.create_role(RoleName="web", AssumeRolePolicyDocument=json.dumps(EC2))
     iam.put_role_policy(RoleName="web", PolicyName="read", PolicyDocument=json.dumps({
         "Version": "2012-10-17",
-        "Statement": {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*",
-                      "Condition": {"StringLike": {"aws:userid": "AROA*:i-*"}}}}))
+        "Statement": [
+            {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*",
+             "Condition": {"StringLike": {"aws:userid": "AROA*:i-*"}}},
+            {"Effect": "Allow", "Action": "iam:GetRole", "Resource": "*", "Condition": {
+                "NumericGreaterThanEquals": {"ec2:RoleDelivery": "2.0"},
+                "ArnLike": {"ec2:SourceInstanceARN": f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/i-*"}}}]}))
     iam.create_instance_profile(InstanceProfileName="web", Path="/servers/")
     iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="web")
     create(operator("dynamodb"), "pages")
@@ -173,6 +177,16 @@ def test_an_unmodified_sdk_finds_its_hosts_credentials_and_renews_them(region, o
     assert record["userIdentity"] == {"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}
     assert record["requestParameters"]["roleSessionName"] == instance and record["sourceIPAddress"] == "ec2.amazonaws.com"
     assert first.secret_key not in json.dumps(record) and first.token not in json.dumps(record)
+
+    assert record["readOnly"] is True
+    # A policy may ask where it runs, and its own events tell how it got its keys.
+    assert outcome(sdk(region, session, "iam").get_role, RoleName=role) == "OK"
+
+    def own():
+        events = trail.lookup_events(LookupAttributes=[{"AttributeKey": "AccessKeyId", "AttributeValue": first.access_key}])
+        return [r for e in events["Events"] if (r := json.loads(e["CloudTrailEvent"]))["eventName"] == "GetRole"]
+
+    assert wait_for("its call", own)[0]["userIdentity"]["sessionContext"]["ec2RoleDelivery"] == "2.0"
 
     wait_for("a renewal", lambda: metadata.credentials(role)["AccessKeyId"] != first.access_key)
     # For the SDK so much time has passed that it asks again, and goes on.

@@ -82,7 +82,7 @@ def test_an_assertion_of_a_trusted_provider_assumes_a_role(session, nobody, acco
         qualifier = answer["NameQualifier"]
         assert record["userIdentity"] == {
             "type": "SAMLUser", "principalId": f"{qualifier}:ann", "userName": "ann", "identityProvider": qualifier}
-        assert "sAMLAssertion" not in str(record)
+        assert "sAMLAssertion" not in record["requestParameters"]
 
 
 def bad_responses(saml):
@@ -176,7 +176,7 @@ def test_bad_assertions_assume_nothing(nobody, saml):
     assert outcome(nobody.assume_role_with_saml, **asked) == "InvalidIdentityToken"
 
 
-def test_an_assertion_says_how_long_and_with_which_tags(iam, nobody):
+def test_an_assertion_says_how_long_and_with_which_tags(iam, session, nobody):
     saml = KnownSaml(iam, actions=("sts:AssumeRoleWithSAML", "sts:TagSession"), **{"saml:sub_type": "persistent"})
     ask = lambda **attributes: saml.ask(saml.provider.signed(saml.response(attributes=attributes)))
     settles(nobody.assume_role_with_saml, "OK", **ask())
@@ -190,7 +190,17 @@ def test_an_assertion_says_how_long_and_with_which_tags(iam, nobody):
     assert lasts(**saml.ask(saml.provider.signed(saml.response(session_ends=1000)))) == 1000
     assert lasts(**{**ask(SessionDuration="1800"), "DurationSeconds": 900}) == 900
     assert outcome(nobody.assume_role_with_saml, **ask(SessionDuration="5")) == "InvalidIdentityToken"
-    assert outcome(nobody.assume_role_with_saml, **ask(**{"PrincipalTag:team": "blue"})) == "OK"
+    tagged = saml.response(attributes={"PrincipalTag:team": "blue"})
+    assertion = tagged.find(".//{urn:oasis:names:tc:SAML:2.0:assertion}Assertion").get("ID")
+    assert outcome(nobody.assume_role_with_saml, **saml.ask(saml.provider.signed(tagged))) == "OK"
+
+    def told():
+        pages = session.client("cloudtrail").get_paginator("lookup_events").paginate(
+            LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "AssumeRoleWithSAML"}])
+        asked = [json.loads(e["CloudTrailEvent"])["requestParameters"] for page in pages for e in page["Events"]]
+        return [one for one in asked if one and one.get("sAMLAssertionID") == assertion]
+
+    assert until(told, len)[0]["principalTags"] == {"team": "blue"}
     assert outcome(nobody.assume_role_with_saml, **ask(SourceIdentity="ann")) == "AccessDenied"
     saml.close()
 

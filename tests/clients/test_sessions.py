@@ -26,6 +26,7 @@ def test_federated_users_have_at_most_their_makers_rights(iam, session, table, p
     assert outcome(own.get_federation_token, Name="guest", DurationSeconds=129_601) == "ValidationError"
     assert outcome(own.get_federation_token, Name="g" * 33) == "ValidationError"
     answer = own.get_federation_token(Name="guest", Policy=policy(allow(["dynamodb:GetItem", "dynamodb:DeleteItem"], "*")))
+    assert 0 < answer["PackedPolicySize"] < 100
     user = answer["FederatedUser"]
     assert user == {"FederatedUserId": f"{account}:guest", "Arn": f"arn:aws:sts::{account}:federated-user/guest"}
     guest = session_of(answer)
@@ -42,7 +43,9 @@ def test_federated_users_have_at_most_their_makers_rights(iam, session, table, p
     ]:
         assert outcome(getattr(person.client("sts", guest), call), **arguments) in ("AccessDenied", "InvalidClientTokenId"), call
     # Without a policy of their own they may do nothing.
-    bare = session_of(own.get_federation_token(Name="guest"))
+    bare = own.get_federation_token(Name="guest")
+    assert "PackedPolicySize" not in bare
+    bare = session_of(bare)
     settles(person.client("dynamodb", bare).get_item, "AccessDeniedException", **key)
     # What their maker loses they lose.
     iam.delete_user_policy(UserName=person.name, PolicyName="p")

@@ -48,7 +48,7 @@ impl Attribute {
     }
 
     fn fits(self, wanted: &str, event: &Event, record: &Value) -> bool {
-        let resources = || event.resources.iter().filter_map(|arn| Some((arn, audit::resource_of(arn)?)));
+        let resources = || audit::resources_of(event, record).into_iter();
         match self {
             Attribute::EventId => audit::uuid(event.id) == wanted,
             Attribute::EventName => record["eventName"] == wanted,
@@ -56,8 +56,10 @@ impl Attribute {
                 record["readOnly"].as_bool().is_some_and(|b| wanted == if b { "true" } else { "false" })
             }
             Attribute::Username => event.user_name == wanted,
-            Attribute::ResourceType => resources().any(|(_, (kind, _))| kind == wanted),
-            Attribute::ResourceName => resources().any(|(arn, (_, name))| name == wanted || arn == wanted),
+            Attribute::ResourceType => resources().any(|(kind, _)| kind == wanted),
+            Attribute::ResourceName => {
+                resources().any(|(_, name)| name == wanted) || event.resources.iter().any(|arn| arn == wanted)
+            }
             Attribute::EventSource => record["eventSource"] == wanted,
             Attribute::AccessKeyId => event.access_key_id == wanted,
         }

@@ -5,13 +5,17 @@
 //! is the call's own, so that the event of a transaction whose outcome nobody knew, and that of the error which was
 //! answered, are one: the one that tells of success counts.
 
+mod elements;
+
+pub use elements::{SECRETS, answer_time, omitted};
+
 use crate::arn::Arn;
 use crate::call::{Call, Federated, Identity};
 use crate::error::AwsError;
-use crate::json::lower_first;
 use breakwater_policy::CallerKind;
 use breakwater_types::{AccountId, rfc3339};
 use bytes::Bytes;
+use elements::{ELEMENTS_BYTES_MAX, Members, elements, shortened, told_text};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -23,10 +27,6 @@ use tokio::time::Instant;
 
 /// Of CloudTrail's records.
 const EVENT_VERSION: &str = "1.11";
-/// Of request parameters, and of response elements; more is left out, as AWS does.
-const ELEMENTS_BYTES_MAX: usize = 100 * 1024;
-/// Of an error's message, and of a client's name for itself.
-const TEXT_CHARACTERS_MAX: usize = 1_024;
 /// Of request parameters of a call that failed, and of who has proved nothing: anybody can send them, and they take
 /// place from what tells of changes.
 const FAILED_BYTES_MAX: usize = 16 * 1024;
@@ -38,35 +38,6 @@ const RESOURCES_MAX: usize = 20;
 const RESOURCES_KNOWN_MAX: usize = 100;
 /// An event of this build has less: two lots of elements, and resources by their bounds.
 const EVENT_BYTES_MAX: usize = 1 << 20;
-
-/// Members that hold secrets, wherever they stand: they are left out. Compared without case.
-pub const SECRETS: &[&str] = &[
-    "AddPrivateKey",
-    "AuthenticationCode1",
-    "AuthenticationCode2",
-    "Base32StringSeed",
-    "ClientSecret",
-    "NewPassword",
-    "OldPassword",
-    "Password",
-    "PrivateKey",
-    "QRCodePNG",
-    "SAMLAssertion",
-    "SecretAccessKey",
-    "SecretBinary",
-    "SecretString",
-    "ServiceCredentialSecret",
-    "ServicePassword",
-    "ServiceSpecificCredentialSecret",
-    "SessionToken",
-    "TokenCode",
-    "WebIdentityToken",
-];
-
-/// Ends the first line of every private key in PEM.
-const PRIVATE_KEY: &str = "PRIVATE KEY-----";
-/// AWS's words for what isn't told.
-const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /// An event as it is stored and sent: what it is found by, and CloudTrail's record. It may grow at its end only, behind
 /// a new format.
@@ -85,6 +56,9 @@ pub struct Event {
     /// CloudTrail's record, as JSON.
     pub record: String,
 }
+
+/// The condition key of sessions that the instance metadata service handed out: its version.
+pub const ROLE_DELIVERY: &str = "ec2:RoleDelivery";
 
 /// Keeps events. Nothing is answered before it has them durably.
 pub trait Recorder: Send + Sync + 'static {
@@ -151,6 +125,8 @@ pub struct Pending {
     pub service: &'static str,
     pub operation: &'static str,
     pub read_only: bool,
+    /// Whether the event has the call's answer.
+    pub tells_answer: bool,
     /// Codes of errors end with "Exception" in events, also where the protocol leaves it out.
     pub query: bool,
     pub region: String,
@@ -160,6 +136,8 @@ pub struct Pending {
     pub tls: Option<Tls>,
     /// The request's body, as JSON; of a data call nothing, until somebody wants it.
     pub request: Value,
+    /// Request parameters that aren't in the body, as CloudTrail spells them.
+    pub more: Mutex<Map<String, Value>>,
     /// The body of a data call.
     pub data: Option<Bytes>,
     pub resources: Mutex<Vec<String>>,
@@ -181,6 +159,11 @@ impl Pending {
     pub fn proved(&self, caller: Federated) {
         // The first proof is the one that was decided by.
         let _ = self.federated.set(caller);
+    }
+
+    /// A request parameter that isn't in the request itself, as tags that the calling session hands on.
+    pub fn adds(&self, name: &str, value: Value) {
+        self.more.lock().insert(name.to_owned(), value);
     }
 
     pub fn concerns(&self, resource: &Arn) {
@@ -221,49 +204,6 @@ impl Event {
         let (access_key_id, user_name) = (shortened(&self.access_key_id), shortened(&self.user_name));
         Event { resources: Vec::new(), record, access_key_id, user_name, ..self }
     }
-}
-
-/// With CloudTrail's spelling of members, and without secrets.
-fn told(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let members = members.iter().filter(|(name, _)| !SECRETS.iter().any(|s| s.eq_ignore_ascii_case(name)));
-            Value::Object(members.map(|(name, value)| (lower_first(name), told(value))).collect())
-        }
-        Value::Array(all) => Value::Array(all.iter().map(told).collect()),
-        // Also where it was sent by mistake, as in front of a certificate.
-        Value::String(text) if text.contains(PRIVATE_KEY) => HIDDEN.into(),
-        other => other.clone(),
-    }
-}
-
-/// Null where there is nothing to tell.
-fn elements(value: &Value, bytes_max: usize) -> Value {
-    let told = told(value);
-    match &told {
-        Value::Object(members) if members.is_empty() => return Value::Null,
-        Value::Null => return Value::Null,
-        _ => {}
-    }
-    let size = told.to_string().len();
-    if size > bytes_max { omitted(size) } else { told }
-}
-
-/// In place of what is too long, as AWS has it.
-pub fn omitted(size: usize) -> Value {
-    json!({"omitted": true, "originalSize": size, "reason": "SIZE_LIMIT_EXCEEDED"})
-}
-
-/// A text that isn't a member of its own: an error's message, which may repeat what was sent.
-fn told_text(text: &str) -> String {
-    match text.contains(PRIVATE_KEY) {
-        true => HIDDEN.to_owned(),
-        false => shortened(text),
-    }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(TEXT_CHARACTERS_MAX).collect()
 }
 
 fn error_code(pending: &Pending, e: &AwsError) -> String {
@@ -324,22 +264,24 @@ impl Call {
             resources: resources.clone(),
             record: Value::Object(record.clone()).to_string(),
         };
+        let tells = |record: &mut Map<String, Value>, account: &AccountId, id: u128| {
+            record.insert("eventID".to_owned(), uuid(id).into());
+            record.insert("recipientAccountId".to_owned(), account.to_string().into());
+        };
         let other =
             resources.iter().filter_map(|arn| arn.split(':').nth(4)).find(|a| !a.is_empty() && *a != own.as_str());
         let other = other.filter(|_| done).and_then(|account| AccountId::new(account).ok());
-        let Some(other) = other else {
-            record.insert("eventID".to_owned(), uuid(pending.id).into());
-            record.insert("recipientAccountId".to_owned(), own.to_string().into());
-            return vec![event(own, pending.id, &record)];
-        };
+        tells(&mut record, own, pending.id);
+        let Some(other) = other else { return vec![event(own, pending.id, &record)] };
         record.insert("sharedEventID".to_owned(), uuid(pending.id ^ 2).into());
-        [(own, pending.id), (&other, pending.id ^ 1)]
-            .map(|(account, id)| {
-                record.insert("eventID".to_owned(), uuid(id).into());
-                record.insert("recipientAccountId".to_owned(), account.to_string().into());
-                event(account, id, &record)
-            })
-            .into()
+        let callers = event(own, pending.id, &record);
+        // Who she is there is none of the other account's business.
+        let who = json!({"type": "AWSAccount", "principalId": pending.principal_id, "accountId": own});
+        record.insert("userIdentity".to_owned(), who);
+        let id = pending.id ^ 1;
+        tells(&mut record, &other, id);
+        let (access_key_id, user_name) = Default::default();
+        vec![callers, Event { access_key_id, user_name, ..event(&other, id, &record) }]
     }
 
     fn record(
@@ -371,10 +313,12 @@ impl Call {
             Ok(_) => ELEMENTS_BYTES_MAX,
             Err(_) => FAILED_BYTES_MAX,
         };
-        set("requestParameters", elements(&pending.request, parameters_max));
-        // What was only read isn't told.
-        let response = outcome.ok().filter(|_| !pending.read_only);
-        set("responseElements", response.map_or(Value::Null, |response| elements(response, ELEMENTS_BYTES_MAX)));
+        let (asked, answered) =
+            if pending.query { (Members::Form, Members::FormAnswer) } else { (Members::Json, Members::Json) };
+        set("requestParameters", elements(asked, &pending.request, &pending.more.lock(), parameters_max));
+        let response = outcome.ok().filter(|_| pending.tells_answer);
+        let told = |response: &Value| elements(answered, response, &Map::new(), ELEMENTS_BYTES_MAX);
+        set("responseElements", response.map_or(Value::Null, told));
         set("requestID", self.request_id.as_str().into());
         set("readOnly", pending.read_only.into());
         let known: Vec<Value> = typed_resources(resources)
@@ -473,6 +417,10 @@ impl Call {
         if let Some(source) = &session.source_identity {
             context["sourceIdentity"] = source.as_str().into();
         }
+        let key = |name| session.more.keys.iter().find(|(key, _)| key == name);
+        if let Some((_, version)) = key(ROLE_DELIVERY) {
+            context["ec2RoleDelivery"] = version.as_str().into();
+        }
         who["sessionContext"] = context;
         who
     }
@@ -526,6 +474,27 @@ pub fn resource_of(arn: &str) -> Option<(&'static str, &str)> {
     })
 }
 
+/// Types and names of all that an event is looked up by: of its resources, and of access keys and sessions that its
+/// record tells of.
+pub fn resources_of<'a>(event: &'a Event, record: &'a Value) -> Vec<(&'static str, &'a str)> {
+    let mut all: Vec<(&'static str, &str)> = Vec::new();
+    let response = &record["responseElements"];
+    for key in [
+        &response["credentials"]["accessKeyId"],
+        &response["accessKey"]["accessKeyId"],
+        &record["requestParameters"]["accessKeyId"],
+    ] {
+        all.extend(key.as_str().map(|id| ("AWS::IAM::AccessKey", id)));
+    }
+    let (id, arn) = (&response["assumedRoleUser"]["assumedRoleId"], &response["assumedRoleUser"]["arn"]);
+    if let (Some(id), Some(arn)) = (id.as_str(), arn.as_str()) {
+        let name = id.split_once(':').map_or(id, |(_, name)| name);
+        all.extend([name, id, arn].map(|told| ("AWS::STS::AssumedRole", told)));
+    }
+    all.extend(event.resources.iter().filter_map(|arn| resource_of(arn)));
+    all
+}
+
 /// Those of a call's resources whose type CloudTrail knows, with it; an index is told as its table.
 pub fn typed_resources(arns: &[String]) -> Vec<(&'static str, String)> {
     let typed = arns.iter().filter_map(|arn| {
@@ -548,16 +517,6 @@ pub type TlsCell = OnceLock<Tls>;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_left_out_wherever_they_stand() {
-        let request =
-            json!({"UserName": "ann", "Password": "x", "Nested": [{"SecretAccessKey": "y", "qRCodePng": "z"}]});
-        assert_eq!(told(&request), json!({"userName": "ann", "nested": [{}]}));
-        let misplaced = json!({"CertificateBody": "-----BEGIN RSA PRIVATE KEY-----\nMII"});
-        assert_eq!(told(&misplaced), json!({"certificateBody": HIDDEN}));
-        assert_eq!(told_text("Value '-----BEGIN PRIVATE KEY-----\nMII' failed"), HIDDEN);
-    }
 
     #[test]
     fn an_event_of_any_size_is_one_that_can_be_sent() {
@@ -583,14 +542,6 @@ mod tests {
         assert!(strange.bounded().bytes() < 1_000);
         let short = Event { resources: vec![], ..bounded.clone() };
         assert_eq!(short.clone().bounded(), short);
-    }
-
-    #[test]
-    fn what_is_too_long_is_left_out_and_what_is_empty_is_null() {
-        assert_eq!(elements(&json!({}), ELEMENTS_BYTES_MAX), Value::Null);
-        assert_eq!(elements(&json!({"Password": "x"}), ELEMENTS_BYTES_MAX), Value::Null);
-        let long = elements(&json!({"PolicyDocument": "x".repeat(ELEMENTS_BYTES_MAX)}), ELEMENTS_BYTES_MAX);
-        assert_eq!(long["omitted"], true);
     }
 
     #[test]

@@ -15,6 +15,31 @@ pub fn botocore_operations(service: &str) -> Option<BTreeSet<String>> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
+/// Members of all its inputs and outputs: `input` or `output`, the name, and the type in AWS's model.
+#[cfg(test)]
+pub fn botocore_members(service: &str) -> Option<BTreeSet<(String, String, String)>> {
+    const SCRIPT: &str = "import sys, botocore.session\n\
+        model = botocore.session.get_session().get_service_model(sys.argv[1])\n\
+        def tell(direction, shape, seen):\n\
+        \x20   if shape is None or shape.name in seen: return\n\
+        \x20   seen.add(shape.name)\n\
+        \x20   for name, member in getattr(shape, 'members', {}).items():\n\
+        \x20       print(direction, name, member.type_name)\n\
+        \x20       tell(direction, member, seen)\n\
+        \x20   for inner in ('member', 'value'): tell(direction, getattr(shape, inner, None), seen)\n\
+        for name in model.operation_names:\n\
+        \x20   operation = model.operation_model(name)\n\
+        \x20   tell('input', operation.input_shape, set())\n\
+        \x20   tell('output', operation.output_shape, set())";
+    let output = Command::new("python3").args(["-c", SCRIPT, service]).output().ok()?;
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let member = |line: &str| {
+        let mut words = line.split(' ').map(str::to_owned);
+        Some((words.next()?, words.next()?, words.next()?))
+    };
+    output.status.success().then(|| lines.lines().filter_map(member).collect())
+}
+
 /// Proves that a service's operations and its missing ones together are AWS's list, each once. `Err` says what is off.
 pub fn compare<C>(service: &Service<C>, model: &BTreeSet<String>) -> Result<(), String> {
     let mut problems = Vec::new();

@@ -365,9 +365,9 @@ impl Front {
     ) -> Result<Vec<u8>, AwsError> {
         let begun = Instant::now();
         let names = mount.names();
-        let Described { name: operation, access, plane, .. } = mount.operation(index);
-        let read_only = matches!(access, Access::List | Access::Read);
-        if plane == Plane::Control && !read_only && !self.recorder.has_room() {
+        let Described { name: operation, access, plane, read_only, tells_answer, .. } = mount.operation(index);
+        let changes = !matches!(access, Access::List | Access::Read);
+        if plane == Plane::Control && changes && !self.recorder.has_room() {
             return Err(AwsError::throttling().with_cause("too many audit events wait"));
         }
         let request_id = origin.request_id;
@@ -392,6 +392,7 @@ impl Front {
                 service: names.service,
                 operation,
                 read_only,
+                tells_answer,
                 query: names.protocol == Protocol::Query,
                 region: if names.global { GLOBAL_REGION.to_owned() } else { self.scope.region.to_string() },
                 principal_id: self.authorizer.unique_id(&principal),
@@ -402,6 +403,7 @@ impl Front {
                     None => serde_json::from_slice(&body).unwrap_or_default(),
                     Some(_) => serde_json::Value::Null,
                 },
+                more: Default::default(),
                 data,
                 resources: Default::default(),
                 federated: Default::default(),
@@ -479,8 +481,7 @@ impl Front {
             return result;
         }
         let events = match &result {
-            // Of what was only read nothing is told.
-            Ok(_) if pending.read_only => call.events(Ok(&serde_json::Value::Null)),
+            Ok(_) if !pending.tells_answer => call.events(Ok(&serde_json::Value::Null)),
             Ok(json) => call.events(Ok(&serde_json::from_slice(json).unwrap_or_default())),
             Err(e) => call.events(Err(e)),
         };

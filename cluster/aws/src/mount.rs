@@ -24,6 +24,8 @@ pub struct Described<'a> {
     pub name: &'static str,
     pub access: Access,
     pub plane: Plane,
+    pub read_only: bool,
+    pub tells_answer: bool,
     pub unsigned: bool,
     pub metrics: &'a OperationMetrics,
 }
@@ -78,8 +80,9 @@ impl<C: Send + Sync> Mounted for Mount<C> {
         self.index.get(operation).copied()
     }
     fn operation(&self, index: usize) -> Described<'_> {
-        let OperationEntry { name, access, plane, unsigned, .. } = &self.service.operations[index];
-        Described { name, access: *access, plane: *plane, unsigned: *unsigned, metrics: &self.metrics[index] }
+        let &OperationEntry { name, access, plane, read_only, tells_answer, unsigned, .. } =
+            &self.service.operations[index];
+        Described { name, access, plane, read_only, tells_answer, unsigned, metrics: &self.metrics[index] }
     }
     fn invoke<'a>(
         &'a self,

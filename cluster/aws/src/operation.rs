@@ -46,6 +46,10 @@ pub trait Operation: 'static {
     const ACTION: &'static str;
     const ACCESS: Access;
     const PLANE: Plane;
+    /// Whether CloudTrail calls it so, which isn't always what the access level says.
+    const READ_ONLY: bool = matches!(Self::ACCESS, Access::List | Access::Read);
+    /// Whether its event has the answer: of what was only read nothing is told.
+    const TELLS_ANSWER: bool = !Self::READ_ONLY;
     /// What kind of resource it acts on, in AWS's words, as `user`; `*` where it acts on none in particular.
     const RESOURCE_TYPE: &'static str;
     /// The condition keys that [`Operation::conditions`] may set, as `dynamodb:LeadingKeys` and
@@ -132,6 +136,8 @@ pub struct OperationEntry<C: 'static> {
     pub action: &'static str,
     pub access: Access,
     pub plane: Plane,
+    pub read_only: bool,
+    pub tells_answer: bool,
     pub resource_type: &'static str,
     pub condition_keys: &'static [&'static str],
     pub further_actions: &'static [&'static str],
@@ -164,6 +170,8 @@ pub const fn entry<O: Operation>() -> OperationEntry<O::Context> {
         action: O::ACTION,
         access: O::ACCESS,
         plane: O::PLANE,
+        read_only: O::READ_ONLY,
+        tells_answer: O::TELLS_ANSWER,
         resource_type: O::RESOURCE_TYPE,
         condition_keys: O::CONDITION_KEYS,
         further_actions: O::FURTHER_ACTIONS,

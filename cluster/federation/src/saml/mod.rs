@@ -30,6 +30,8 @@ const VALUES_MAX: usize = 1_000;
 /// What a provider says of who signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assertion {
+    /// Empty where its provider gave it none.
+    pub id: String,
     pub issuer: String,
     pub subject: String,
     /// As `urn:oasis:names:tc:SAML:2.0:nameid-format:persistent`.
@@ -123,6 +125,8 @@ fn signed<'a, 'i>(document: &'a Document<'i>, metadata: &Metadata) -> Result<Nod
     Ok(assertion)
 }
 
+const ID_CHARACTERS_MAX: usize = 256;
+
 /// Reads nothing but what is in the assertion.
 fn read(assertion: Node<'_, '_>, metadata: &Metadata, now: i64) -> Result<Assertion, Refused> {
     let missing = |what: &str| invalid(format!("The assertion has no {what}"));
@@ -150,7 +154,9 @@ fn read(assertion: Node<'_, '_>, metadata: &Metadata, now: i64) -> Result<Assert
     if name_text.is_empty() || name_text.chars().count() > 1_024 {
         return Err(missing("NameID"));
     }
+    let id: String = assertion.attribute("ID").unwrap_or_default().chars().take(ID_CHARACTERS_MAX).collect();
     Ok(Assertion {
+        id,
         issuer,
         subject: name_text,
         subject_format: name.attribute("Format").unwrap_or_default().to_owned(),

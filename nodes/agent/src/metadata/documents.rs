@@ -29,15 +29,52 @@ fn lines(names: &[&str]) -> Found {
     Found::Text(names.join("\n"))
 }
 
+/// The same tree stands under each: software asks for the one that it was written for.
+const VERSIONS: &[&str] = &[
+    "1.0",
+    "2007-01-19",
+    "2007-03-01",
+    "2007-08-29",
+    "2007-10-10",
+    "2007-12-15",
+    "2008-02-01",
+    "2008-09-01",
+    "2009-04-04",
+    "2011-01-01",
+    "2011-05-01",
+    "2012-01-12",
+    "2014-02-25",
+    "2014-11-05",
+    "2015-10-20",
+    "2016-04-19",
+    "2016-06-30",
+    "2016-09-02",
+    "2018-03-28",
+    "2018-08-17",
+    "2018-09-24",
+    "2019-10-01",
+    "2020-10-27",
+    "2021-01-03",
+    "2021-03-23",
+    "2021-07-15",
+    "2022-07-09",
+    "2022-09-24",
+    "2024-04-11",
+    "latest",
+];
+
 /// The document at a path, as AWS lays them out. `now_unix_s` tells which credentials are over.
 pub fn find(facts: &Facts, heard: Option<&Heard>, path: &str, now_unix_s: i64) -> Found {
     let profile = heard.and_then(|heard| heard.profile.as_ref());
-    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let mut segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    if VERSIONS.contains(&segments[0]) {
+        segments[0] = "latest";
+    }
     match segments[..] {
-        [""] => lines(&["latest"]),
+        [""] => lines(VERSIONS),
         ["latest"] => lines(&["dynamic", "meta-data"]),
         ["latest", "meta-data"] => {
-            let mut names = vec!["hostname", "instance-id", "local-hostname", "local-ipv4", "placement/"];
+            let mut names = vec!["hostname", "instance-id", "local-hostname", "local-ipv4", "placement/", "services/"];
             if profile.is_some() {
                 names.insert(1, "iam/");
             }
@@ -49,6 +86,9 @@ pub fn find(facts: &Facts, heard: Option<&Heard>, path: &str, now_unix_s: i64) -
         ["latest", "meta-data", "placement"] => lines(&["availability-zone", "region"]),
         ["latest", "meta-data", "placement", "availability-zone"] => Found::Text(facts.availability_zone.clone()),
         ["latest", "meta-data", "placement", "region"] => Found::Text(facts.region.clone()),
+        ["latest", "meta-data", "services"] => lines(&["domain", "partition"]),
+        ["latest", "meta-data", "services", "domain"] => Found::Text("amazonaws.com".to_owned()),
+        ["latest", "meta-data", "services", "partition"] => Found::Text("aws".to_owned()),
         ["latest", "meta-data", "iam", ref rest @ ..] => match (heard, profile) {
             (Some(heard), Some(profile)) => iam(heard, profile, rest, now_unix_s),
             _ => Found::Missing,
@@ -166,6 +206,9 @@ mod tests {
     #[test]
     fn every_listing_leads_to_documents() {
         let (facts, heard) = (facts(), heard("ops", true));
+        let domain = |version: &str| find(&facts, None, &format!("/{version}/meta-data/services/domain"), 0);
+        assert_eq!(domain("2009-04-04"), domain("latest"));
+        assert_eq!((text(domain("latest")), domain("2009")), ("amazonaws.com".to_owned(), Found::Missing));
         let mut open = vec!["/latest/".to_owned()];
         let mut documents = 0;
         while let Some(path) = open.pop() {
@@ -180,7 +223,7 @@ mod tests {
                 Found::Missing | Found::Unavailable => panic!("{path} is listed but isn't there"),
             }
         }
-        assert_eq!(documents, 9);
+        assert_eq!(documents, 11);
     }
 
     #[test]

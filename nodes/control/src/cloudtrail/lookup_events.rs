@@ -81,10 +81,8 @@ fn place(question: u64, token: &str) -> Option<(i64, u128)> {
 }
 
 fn shape(event: &Event, record: &Value) -> Value {
-    let resources: Vec<Value> = event
-        .resources
-        .iter()
-        .filter_map(|arn| audit::resource_of(arn))
+    let resources: Vec<Value> = audit::resources_of(event, record)
+        .into_iter()
         .map(|(kind, name)| json!({"ResourceType": kind, "ResourceName": name}))
         .collect();
     json!({

@@ -1,9 +1,10 @@
 //! What a host's agent gets: who the host is, and temporary credentials of its profile's role.
 
-use super::view::View;
+use super::view::{View, instance_arn};
 use super::{Instances, event};
 use crate::iam::{secrets, shapes};
-use breakwater_aws::{Credentials as _, Session};
+use breakwater_aws::audit::ROLE_DELIVERY;
+use breakwater_aws::{Credentials as _, Session, SessionMore};
 use breakwater_iam::records::{self, Kind, Role};
 use breakwater_proto::instance::{Credentials, Failure, Instance, Profile};
 use breakwater_types::NodeName;
@@ -30,7 +31,7 @@ impl Instances {
             shape.role = role.name.clone();
             let session_name = instance_id(&self.region, host);
             if view.trusted {
-                let session = self.session(view, role, &session_name);
+                let session = self.session(view, role, host);
                 let token = self.keys.sessions().seal(&session).ok_or("no key to seal a session with")?;
                 let event = event::assumed(self, view, role, &session_name, Some(&session));
                 self.record(event, deadline).await?;
@@ -58,7 +59,8 @@ impl Instances {
         Ok(Instance { account_id, profile: Some(shape) })
     }
 
-    fn session(&self, view: &View, role: &Role, name: &str) -> Session {
+    fn session(&self, view: &View, role: &Role, host: &NodeName) -> Session {
+        let name = instance_id(&self.region, host);
         let now = self.clock.unix_s();
         Session {
             access_key_id: shapes::temporary_id(&view.account),
@@ -74,7 +76,13 @@ impl Instances {
             policy_arns: Vec::new(),
             tags: Vec::new(),
             source_identity: None,
-            more: Default::default(),
+            more: SessionMore {
+                keys: vec![
+                    (ROLE_DELIVERY.to_owned(), "2.0".to_owned()),
+                    ("ec2:SourceInstanceARN".to_owned(), instance_arn(self, &view.account, host)),
+                ],
+                ..SessionMore::default()
+            },
         }
     }
 

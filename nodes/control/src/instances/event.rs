@@ -3,7 +3,7 @@
 use super::Instances;
 use super::view::{SERVICE, View};
 use crate::iam::shapes::time;
-use breakwater_aws::audit::{new_id, uuid};
+use breakwater_aws::audit::{answer_time, new_id, uuid};
 use breakwater_aws::{Event, Session};
 use breakwater_iam::records::Role;
 use serde_json::{Value, json};
@@ -25,11 +25,11 @@ pub fn assumed(ctx: &Instances, view: &View, role: &Role, session_name: &str, se
         // Secret and token are left out.
         "responseElements": session.map(|s| json!({"credentials": {
             "accessKeyId": s.access_key_id,
-            "expiration": time(s.expires_unix_s),
+            "expiration": answer_time(s.expires_unix_s),
         }})),
         "requestID": uuid(new_id()),
         "eventID": uuid(id),
-        "readOnly": false,
+        "readOnly": true,
         "resources": [{"accountId": view.account, "type": "AWS::IAM::Role", "ARN": role_arn}],
         "eventType": "AwsApiCall",
         "managementEvent": true,

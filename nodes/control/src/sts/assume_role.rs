@@ -60,6 +60,9 @@ impl Request {
         let is = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
         let goes_on = |key: &str| before.more.transitive_tag_keys.iter().any(|known| is(known, key));
         self.inherited_tags = before.tags.iter().filter(|(key, _)| goes_on(key)).cloned().collect();
+        if let Some(audit) = call.audit.as_ref().filter(|_| !self.inherited_tags.is_empty()) {
+            audit.adds("incomingTransitiveTags", session::told_tags(&self.inherited_tags));
+        }
         if self.tags.iter().flatten().any(|tag| goes_on(&tag.key)) {
             return Err(errors::validation(
                 "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key \
@@ -87,6 +90,8 @@ impl Operation for AssumeRole {
     const ACTION: &'static str = "sts:AssumeRole";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const READ_ONLY: bool = true;
+    const TELLS_ANSWER: bool = true;
     const RESOURCE_TYPE: &'static str = "role";
     const CONDITION_KEYS: &'static [&'static str] = &[
         "aws:MultiFactorAuthAge",

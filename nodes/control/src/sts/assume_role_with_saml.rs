@@ -154,6 +154,8 @@ impl Operation for AssumeRoleWithSaml {
     const ACTION: &'static str = "sts:AssumeRoleWithSAML";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const READ_ONLY: bool = true;
+    const TELLS_ANSWER: bool = true;
     const RESOURCE_TYPE: &'static str = "role";
     const CONDITION_KEYS: &'static [&'static str] = &[
         "aws:FederatedProvider",
@@ -199,6 +201,10 @@ impl Operation for AssumeRoleWithSaml {
             return Err(denied(Self::ACTION));
         }
         let (vouched, lasts_s) = (vouched(&assertion)?, session_duration(&assertion)?);
+        if let Some(audit) = call.audit.as_ref().filter(|_| !assertion.id.is_empty()) {
+            audit.adds("sAMLAssertionID", assertion.id.as_str().into());
+        }
+        vouched.tell(call);
         let hashed = Sha1::digest(format!("{}{account}/{name}", assertion.issuer));
         let name_qualifier = base64::engine::general_purpose::STANDARD.encode(hashed);
         let caller = Federated {

@@ -80,6 +80,8 @@ impl Operation for AssumeRoleWithWebIdentity {
     const ACTION: &'static str = "sts:AssumeRoleWithWebIdentity";
     const ACCESS: Access = Access::Write;
     const PLANE: Plane = Plane::Control;
+    const READ_ONLY: bool = true;
+    const TELLS_ANSWER: bool = true;
     const RESOURCE_TYPE: &'static str = "role";
     const CONDITION_KEYS: &'static [&'static str] = &[
         "sts:RoleSessionName",
@@ -126,6 +128,7 @@ impl Operation for AssumeRoleWithWebIdentity {
             source_identity: claims.source_identity.take(),
         };
         vouched.check()?;
+        vouched.tell(call);
         let role_arn = request.role_arn.as_deref().unwrap_or_default();
         let account = target::account_of(role_arn).ok_or_else(|| denied(Self::ACTION))?;
         let arn = records::arn(&account, Kind::OidcProvider, "/", &provider.url);

@@ -38,6 +38,20 @@ impl Vouched {
         fits.map_err(|e| super::invalid_token(e.message))
     }
 
+    /// Of the event: what the provider says of the session.
+    pub fn tell(&self, call: &Call) {
+        let Some(audit) = &call.audit else { return };
+        if !self.tags.is_empty() {
+            audit.adds("principalTags", session::told_tags(&self.tags));
+        }
+        if !self.transitive.is_empty() {
+            audit.adds("transitiveTagKeys", self.transitive.clone().into());
+        }
+        if let Some(source) = &self.source_identity {
+            audit.adds("sourceIdentity", source.as_str().into());
+        }
+    }
+
     pub fn further_actions(&self) -> Vec<&'static str> {
         session::further_actions(!self.tags.is_empty(), self.source_identity.is_some())
     }

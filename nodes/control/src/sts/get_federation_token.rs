@@ -37,6 +37,8 @@ impl Operation for GetFederationToken {
     const ACTION: &'static str = "sts:GetFederationToken";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const READ_ONLY: bool = false;
+    const TELLS_ANSWER: bool = true;
     const RESOURCE_TYPE: &'static str = "federated-user";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
     const FURTHER_ACTIONS: &'static [&'static str] = &["sts:TagSession"];
@@ -81,9 +83,8 @@ impl Operation for GetFederationToken {
             session::policies(request.policy.as_deref(), request.policy_arns.as_deref())?;
         session.tags = request.tags.iter().flatten().map(|t| (t.key.clone(), t.value.clone())).collect();
         session.more.issuer = Some(issuer);
-        Ok(json!({
-            "Credentials": session::credentials(ctx, &session)?,
-            "FederatedUser": {"FederatedUserId": id, "Arn": arn},
-        }))
+        let mut answer = session::begun(ctx, &session)?;
+        answer["FederatedUser"] = json!({"FederatedUserId": id, "Arn": arn});
+        Ok(answer)
     }
 }

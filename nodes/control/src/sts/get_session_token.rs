@@ -5,7 +5,7 @@ use crate::iam::{Context, mfa};
 use breakwater_aws::query::from_text;
 use breakwater_aws::{Access, Arn, AwsError, Call, Identity, Operation, Plane};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 pub struct GetSessionToken;
@@ -31,6 +31,8 @@ impl Operation for GetSessionToken {
     const ACTION: &'static str = "sts:GetSessionToken";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
+    const READ_ONLY: bool = true;
+    const TELLS_ANSWER: bool = true;
     const RESOURCE_TYPE: &'static str = "*";
 
     /// None: it gives nobody more than she has.
@@ -49,6 +51,6 @@ impl Operation for GetSessionToken {
         let mfa_unix_s = mfa::verify(ctx, call, serial, token).await?;
         let mut session = session::begin(ctx, call, call.principal.arn.clone(), user_id, lasts_s);
         session.mfa_unix_s = mfa_unix_s;
-        Ok(json!({"Credentials": session::credentials(ctx, &session)?}))
+        session::begun(ctx, &session)
     }
 }

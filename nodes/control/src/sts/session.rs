@@ -179,7 +179,8 @@ pub fn assumed(
     session.source_identity = vouched.source_identity;
     session.more.transitive_tag_keys = vouched.transitive;
     more(&mut session);
-    let mut answer = json!({"Credentials": credentials(ctx, &session)?, "AssumedRoleUser": user});
+    let mut answer = begun(ctx, &session)?;
+    answer["AssumedRoleUser"] = user;
     if let Some(source) = &session.source_identity {
         answer["SourceIdentity"] = source.as_str().into();
     }
@@ -188,35 +189,82 @@ pub fn assumed(
 
 /// Session tags as AWS bounds them, and which of them go on: those must be among them.
 pub fn tags(tags: &[Tag], transitive: &[String]) -> Result<(), AwsError> {
-    check::tag(&mut BTreeMap::new(), tags)?;
+    // With IAM's words, and STS's code: its model knows no other one for them.
+    check::tag(&mut BTreeMap::new(), tags).map_err(|e| errors::validation(e.message))?;
     match transitive.iter().all(|key| tags.iter().any(|tag| tag.key.to_lowercase() == key.to_lowercase())) {
         true => Ok(()),
         false => Err(errors::validation("The specified transitive tag key must be included in the requested tags.")),
     }
 }
 
-/// The `Credentials` of an answer.
-pub fn credentials(ctx: &Context, session: &Session) -> Result<Value, AwsError> {
+/// As events have them.
+pub fn told_tags(tags: &[(String, String)]) -> Value {
+    Value::Object(tags.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect())
+}
+
+/// What policies and tags take of a token, in percent of what it has for them; none where there are none.
+fn packed_percent(session: &Session, token_bytes: usize) -> Option<usize> {
+    let tags = session.tags.iter().flat_map(|(key, value)| [key, value]);
+    let packed: usize = session.policies.iter().chain(&session.policy_arns).chain(tags).map(String::len).sum();
+    // A token is written in base64.
+    let (most, all) = (TOKEN_BYTES_MAX / 4 * 3, token_bytes / 4 * 3);
+    let room = most - all.saturating_sub(packed).min(most - 1);
+    (packed > 0).then(|| (packed * 100).div_ceil(room))
+}
+
+/// An answer's beginning: `Credentials`, and `PackedPolicySize` where there is any.
+pub fn begun(ctx: &Context, session: &Session) -> Result<Value, AwsError> {
     let token = ctx.keys.sessions().seal(session);
     let token = token.ok_or_else(|| AwsError::internal("no key to seal a session with"))?;
     if token.len() > TOKEN_BYTES_MAX {
         return Err(too_large());
     }
-    Ok(json!({
+    let mut answer = json!({"Credentials": {
         "AccessKeyId": session.access_key_id,
         "SecretAccessKey": session.secret,
         "SessionToken": token,
         "Expiration": shapes::time(session.expires_unix_s),
-    }))
+    }});
+    if let Some(percent) = packed_percent(session, token.len()) {
+        answer["PackedPolicySize"] = percent.into();
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use breakwater_types::AccountId;
 
     fn told<T: std::fmt::Debug>(refused: Result<T, AwsError>) -> (String, String) {
         let refused = refused.unwrap_err();
         (refused.code.to_string(), refused.message.to_string())
+    }
+
+    #[test]
+    fn what_is_packed_is_told_in_percent_of_what_there_is_room_for() {
+        let session = |policy: usize| Session {
+            access_key_id: String::new(),
+            secret: String::new(),
+            account: AccountId::new("111122223333").unwrap(),
+            arn: String::new(),
+            role: None,
+            user_id: String::new(),
+            issued_unix_s: 0,
+            expires_unix_s: 0,
+            mfa_unix_s: None,
+            policies: vec!["x".repeat(policy)],
+            policy_arns: Vec::new(),
+            tags: Vec::new(),
+            source_identity: None,
+            more: SessionMore::default(),
+        };
+        // 1,024 bytes of 12,288 are of the session itself.
+        let token = |packed: usize| (packed + 1_024) / 3 * 4;
+        assert_eq!(packed_percent(&session(0), token(0)), None);
+        assert_eq!(packed_percent(&session(1_126), token(1_126)), Some(10));
+        assert_eq!(packed_percent(&session(11_264), token(11_264)), Some(100));
+        assert!(packed_percent(&session(1 << 20), token(1 << 20)) > Some(100));
     }
 
     #[test]

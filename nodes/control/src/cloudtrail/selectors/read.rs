@@ -24,15 +24,8 @@ const DATA_TYPES: &[(&str, &str)] = &[
 ];
 const EXCLUDABLE: &[&str] = &["kms.amazonaws.com", "rdsdata.amazonaws.com"];
 
-const MANAGEMENT_FIELDS: &[&str] = &[
-    "eventCategory",
-    "eventName",
-    "eventSource",
-    "eventType",
-    "readOnly",
-    "sessionCredentialFromConsole",
-    "userIdentity.arn",
-];
+/// Of a trail; only event data stores know more.
+const MANAGEMENT_FIELDS: &[&str] = &["eventCategory", "eventSource", "readOnly"];
 const DATA_FIELDS: &[&str] = &[
     "eventCategory",
     "eventName",
@@ -165,8 +158,10 @@ fn read_selector(selector: Advanced) -> Result<AdvancedSelector, AwsError> {
             return Err(errors::selectors(format!("The field {} can be true or false.", field.field)));
         }
     }
-    if known == DATA_FIELDS && one("resources.type").is_none() {
-        return Err(errors::selectors("A selector of data events needs the field resources.type with one value."));
+    // AWS has more than a hundred, and we few: those of others select nothing.
+    let is_type = |kind: &str| kind.starts_with("AWS::") && kind.split("::").all(|part| !part.is_empty());
+    if known == DATA_FIELDS && !one("resources.type").is_some_and(is_type) {
+        return Err(errors::selectors("A selector of data events needs the field resources.type with one type."));
     }
     Ok(AdvancedSelector { name, fields })
 }
@@ -253,8 +248,11 @@ mod tests {
             (Value::Null, one(json!([management, field("resources.ARN", "Equals", "x")]))),
             (Value::Null, one(json!([management, field("readOnly", "Equals", "maybe")]))),
             (Value::Null, one(json!([management, field("readOnly", "NotEquals", "true")]))),
-            (Value::Null, one(json!([management, {"Field": "eventName"}]))),
-            (Value::Null, one(json!([management, {"Field": "eventName", "Equals": [""]}]))),
+            (Value::Null, one(json!([management, {"Field": "eventSource"}]))),
+            (Value::Null, one(json!([management, {"Field": "eventSource", "Equals": [""]}]))),
+            (Value::Null, one(json!([management, field("eventName", "Equals", "CreateUser")]))),
+            (Value::Null, one(json!([management, field("userIdentity.arn", "StartsWith", "arn:")]))),
+            (Value::Null, one(json!([data, field("resources.type", "Equals", "tables")]))),
             (Value::Null, one(json!([data]))),
             (Value::Null, one(json!([data, tables, field("awsRegion", "Equals", "x")]))),
             (Value::Null, one(json!([data, tables, {"Field": "eventName", "Equals": vec!["x"; 501]}]))),
