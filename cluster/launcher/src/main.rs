@@ -211,7 +211,9 @@ fn note_on_node_settings(region: &Region, docker: bool) -> Option<String> {
     }
     let running = region.hosts.iter().filter(|host| region.driver.is_up(host)).count();
     (running > 0).then(|| {
-        format!("BREAKWATER_NODE_SETTINGS takes effect only for nodes that are started now: {running} hosts run already")
+        format!(
+            "BREAKWATER_NODE_SETTINGS takes effect only for nodes that are started now: {running} hosts run already"
+        )
     })
 }
 

@@ -82,11 +82,10 @@ impl Region {
         // A day more: this machine's clock may be behind that of a node.
         let body = serde_json::json!({ "StartTime": 0, "EndTime": now.unix_timestamp() + 86_400 }).to_string();
         let host = address.to_string();
-        let mut headers = signature(&self.admin()?, self.settings.region.as_str(), &host, body.as_bytes(), now).to_vec();
-        headers.extend([
-            ("Content-Type", "application/x-amz-json-1.1".to_owned()),
-            ("X-Amz-Target", TARGET.to_owned()),
-        ]);
+        let mut headers =
+            signature(&self.admin()?, self.settings.region.as_str(), &host, body.as_bytes(), now).to_vec();
+        headers
+            .extend([("Content-Type", "application/x-amz-json-1.1".to_owned()), ("X-Amz-Target", TARGET.to_owned())]);
         let asked = pages::post(address, &headers, &body, PATIENCE);
         match asked.with_context(|| format!("the public keys can't be asked for at {}", self.endpoint()))? {
             (200, answer) => read(&answer),

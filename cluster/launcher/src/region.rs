@@ -264,7 +264,11 @@ impl Region {
             }
             let line = waiting.join("; ");
             if Instant::now() > deadline {
-                bail!("not ready after {} s: {line}. See scripts/logs{}.", limit.as_secs(), self.settings.name_option());
+                bail!(
+                    "not ready after {} s: {line}. See scripts/logs{}.",
+                    limit.as_secs(),
+                    self.settings.name_option()
+                );
             }
             if line != told && Instant::now() + limit - Duration::from_secs(3) > deadline {
                 tell(&format!("waiting for {line}"));

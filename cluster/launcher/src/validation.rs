@@ -256,11 +256,8 @@ impl Chain {
             None => "no valid digest".to_owned(),
         };
         let trail = trail_in_words(trail);
-        let mut line = format!(
-            "Results found for {trail}, {span}: {}, {}",
-            self.digests.words("digest"),
-            self.logs.words("log")
-        );
+        let mut line =
+            format!("Results found for {trail}, {span}: {}, {}", self.digests.words("digest"), self.logs.words("log"));
         if self.begins > 1 {
             // Validation, or logging, was off in between.
             let _ = write!(line, " ({} chains, one after the other)", self.begins);
