@@ -78,7 +78,8 @@ def trail(trails):
 def exported(region, bucket):
     """All that was delivered there, copied by the command."""
     folder = region.directory / ("copy-" + uuid.uuid4().hex[:8])
-    region.run("trail-files", "copy", bucket + "/", str(folder))
+    # Where nothing is yet, that is no success.
+    region.run("trail-files", "copy", bucket + "/", str(folder), check=False)
     return folder
 
 
@@ -240,6 +241,12 @@ def test_the_cli_finds_a_changed_file(chain, trails, region):
         victim.write_bytes(gzip.compress(content.replace(b"us-east-1", b"us-east-2")))
     counts, said = validate(trails, arn, folder, since)
     assert counts[1] == 0 and counts[3] == 1 and "hash value doesn't match" in said[0] and victim.name in said[0]
+    # So does our own command, which needs no S3; and what lies in the region is as it was delivered.
+    told = region.run("trail-files", "validate", "chain-logs")
+    assert "digest files valid, " in told and "INVALID" not in told, told
+    # With a status that says so.
+    told = region.run("trail-files", "validate", str(folder), check=False)
+    assert told.count("INVALID: ") == 1 and f"{victim.name}\tINVALID: hash value doesn't match" in told, told
 
 
 def test_the_cli_finds_a_missing_file_and_a_missing_digest(chain, trails, region):

@@ -16,6 +16,9 @@ pub const AGENT_PORT: u16 = 9401;
 /// Where a host's instance metadata service is, of processes: the address of AWS's is one for all of a machine.
 pub const METADATA_PORT: u16 = 9402;
 
+/// With more, the highest of the published ports would be none.
+pub const PORT_OFFSET_MAX: u16 = u16::MAX - DYNAMODB_PORT;
+
 /// The first of the networks of regions that aren't called "breakwater".
 pub const NETWORKS: u8 = 100;
 
@@ -52,6 +55,16 @@ impl Settings {
             partitions_min: 1,
             engine: "fjall".to_owned(),
         }
+    }
+
+    /// Names this region to a script, in hints; empty for the one that scripts take by themselves.
+    pub fn name_option(&self) -> String {
+        if self.name == "breakwater" { String::new() } else { format!(" --name {}", self.name) }
+    }
+
+    /// Where clients reach the region: ports of all of the machine.
+    pub fn published_ports(&self) -> [u16; 2] {
+        [FRONT_PORT + self.port_offset, DYNAMODB_PORT + self.port_offset]
     }
 }
 

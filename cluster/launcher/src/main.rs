@@ -1,11 +1,11 @@
 //! `breakwater`: what the scripts call.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use breakwater_launcher::chaos::{self, Action};
-use breakwater_launcher::{HostStatus, Region, Settings, Status};
+use breakwater_launcher::{HostStatus, PORT_OFFSET_MAX, Region, Settings, Status};
 use clap::{Args, Parser, Subcommand};
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -35,9 +35,9 @@ struct Which {
 enum Command {
     /// Starts the region, or what isn't running of it.
     Up {
-        /// Added to the published ports (first start only).
-        #[arg(long, default_value_t = 0)]
-        port_offset: u16,
+        /// Added to the published ports (first start only); 0 if nothing is said.
+        #[arg(long, value_parser = clap::value_parser!(u16).range(..=i64::from(PORT_OFFSET_MAX)))]
+        port_offset: Option<u16>,
         /// AWS's name of the region (first start only).
         #[arg(long)]
         region: Option<String>,
@@ -107,7 +107,7 @@ enum Command {
         #[arg(long)]
         account: Option<String>,
     },
-    /// Lists and copies files that CloudTrail's trails have delivered.
+    /// Lists, copies and validates files that CloudTrail's trails have delivered.
     TrailFiles {
         #[command(subcommand)]
         what: TrailFiles,
@@ -148,6 +148,13 @@ enum TrailFiles {
         prefix: String,
         folder: PathBuf,
     },
+    /// Validates digests, their chain, and the log files that they name, as `aws cloudtrail validate-logs` does; exits
+    /// with 1 where one is invalid, or where there is none.
+    Validate {
+        /// Buckets, or folders that copy has made. Where there is a folder of that name, it is the folder.
+        #[arg(required = true)]
+        what: Vec<String>,
+    },
 }
 
 fn region(which: &Which, settings: Settings) -> Result<Region> {
@@ -156,33 +163,58 @@ fn region(which: &Which, settings: Settings) -> Result<Region> {
     Region::open(root, settings, binaries, which.docker)
 }
 
-fn up(which: &Which, settings: Settings) -> Result<()> {
+fn up(which: &Which, settings: Settings, port_offset: Option<u16>) -> Result<()> {
     let began = Instant::now();
     let region = region(which, settings)?;
-    let mut tell = |line: &str| println!("  {line}");
+    let mut tell = |line: &str| say(&format!("  {line}"));
+    region.must_have_offset(port_offset)?;
     if which.docker {
         region.must_exist().context("docker compose up -d starts the containers")?;
     } else {
+        // Before the settings of a first start are kept: another offset may be chosen then.
+        region.ports_must_be_free()?;
         region.initialise()?;
+    }
+    if let Some(note) = note_on_node_settings(&region, which.docker) {
+        tell(&note);
     }
     region.start(&mut tell)?;
     region.wait_ready(Duration::from_secs(60), &mut tell)?;
     region.write_profile()?;
+    say(&welcome(&region, which.docker, began.elapsed()));
+    Ok(())
+}
+
+fn welcome(region: &Region, docker: bool, took: Duration) -> String {
     let name = &region.settings.name;
-    println!(
+    let options = format!("{}{}", region.settings.name_option(), if docker { " --docker" } else { "" });
+    format!(
         "\nThe region {} is ready ({:.1} s): {} hosts in three zones.\n\n  \
          AWS endpoint   {}\n  DynamoDB       {}  (stays when every control node is down)\n  \
          AWS profile    {name}\n  \
          Console        {}/_console\n\nTry:\n  AWS_PROFILE={name} aws dynamodb list-tables\n  \
-         scripts/status\n  scripts/chaos kill az-b",
+         scripts/status{options}\n  scripts/chaos kill az-b{options}",
         region.settings.region,
-        began.elapsed().as_secs_f64(),
+        took.as_secs_f64(),
         region.hosts.len(),
         region.endpoint(),
         region.dynamodb_endpoint(),
         region.endpoint(),
-    );
-    Ok(())
+    )
+}
+
+/// What somebody who has set BREAKWATER_NODE_SETTINGS should know of those that it doesn't reach.
+fn note_on_node_settings(region: &Region, docker: bool) -> Option<String> {
+    std::env::var("BREAKWATER_NODE_SETTINGS").ok().filter(|settings| !settings.trim().is_empty())?;
+    if docker {
+        return Some("BREAKWATER_NODE_SETTINGS does nothing here: containers have their settings already".to_owned());
+    }
+    let running = region.hosts.iter().filter(|host| region.driver.is_up(host)).count();
+    (running > 0).then(|| {
+        format!(
+            "BREAKWATER_NODE_SETTINGS takes effect only for nodes that are started now: {running} hosts run already"
+        )
+    })
 }
 
 /// As `println!`, but a reader who has gone away is no panic.
@@ -190,6 +222,81 @@ fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
+}
+
+/// Tells of what is done: that goes on though nobody reads it, as of `scripts/up | head`.
+fn say(text: &str) {
+    let _ = print(text);
+}
+
+fn list_trail_files(region: &Region, prefix: &str) -> Result<()> {
+    print("CREATED (ms since 1970)\tSIZE (bytes)\tBUCKET/OBJECT")?;
+    for file in region.trail_files(prefix)? {
+        print(&format!("{}\t{}\t{}", file.created_unix_ms, file.bytes, file.path))?;
+    }
+    Ok(())
+}
+
+fn copy_trail_files(region: &Region, prefix: &str, folder: &Path) -> Result<()> {
+    let copied = region.copy_trail_files(prefix, folder)?;
+    if copied == 0 {
+        let option = region.settings.name_option();
+        bail!("there is nothing under {prefix:?}: scripts/trail-files list{option} shows what there is");
+    }
+    say(&format!("{copied} files copied"));
+    Ok(())
+}
+
+/// Whether it is all valid.
+fn validate_trail_files(region: &Region, what: &str) -> Result<bool> {
+    let is_folder = Path::new(what).is_dir();
+    let report = if is_folder { region.validate_folder(Path::new(what))? } else { region.validate_bucket(what)? };
+    print(&format!("Validating the {} {what}", if is_folder { "folder" } else { "bucket" }))?;
+    report.invalid.iter().chain(&report.summaries).try_for_each(|line| print(line))?;
+    if report.summaries.is_empty() {
+        print("No digests found: a trail that was made with --enable-log-file-validation delivers one an hour")?;
+    }
+    if report.unnamed > 0 {
+        let files = if report.unnamed == 1 { "log file is" } else { "log files are" };
+        print(&format!("{} {files} named by no valid digest (yet): nothing is known of them", report.unnamed))?;
+    }
+    Ok(report.is_valid())
+}
+
+fn trail_files(region: &Region, what: &TrailFiles) -> Result<ExitCode> {
+    match what {
+        TrailFiles::List { prefix } => list_trail_files(region, prefix)?,
+        TrailFiles::Copy { prefix, folder } => copy_trail_files(region, prefix, folder)?,
+        TrailFiles::Validate { what } => {
+            let mut valid = true;
+            for one in what {
+                valid &= validate_trail_files(region, one)?;
+            }
+            return Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn down(region: &Region, wipe: bool) -> Result<()> {
+    // Of containers that are gone, data may still be there.
+    if !region.root.exists() {
+        region.must_exist()?;
+    }
+    region.stop(&mut |line| say(&format!("  {line}")))?;
+    if !wipe {
+        say("The region is down.");
+        return Ok(());
+    }
+    let profiles = region.profiles().join(", ");
+    // Containers keep their data in the same folder.
+    if region.root.exists() {
+        std::fs::remove_dir_all(&region.root).with_context(|| format!("removing {}", region.root.display()))?;
+    }
+    say(&format!(
+        "The region is down, and its data removed. AWS profiles that it wrote stay where they are: {profiles}."
+    ));
+    Ok(())
 }
 
 fn main() -> ExitCode {
@@ -210,7 +317,7 @@ fn command(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Up { port_offset, region, account, dynamo_nodes, partitions_min, engine } => {
             let settings = Settings {
-                port_offset,
+                port_offset: port_offset.unwrap_or_default(),
                 region: region.map_or(Ok(defaults.region.clone()), |r| r.parse())?,
                 account: account.map_or(Ok(defaults.account.clone()), |a| a.parse())?,
                 dynamo_nodes_per_zone: dynamo_nodes,
@@ -218,20 +325,11 @@ fn command(cli: Cli) -> Result<ExitCode> {
                 engine,
                 ..defaults
             };
-            up(&cli.which, settings)?;
+            up(&cli.which, settings, port_offset)?;
         }
         Command::Down { wipe } => {
             let region = region(&cli.which, defaults)?;
-            // Of containers that are gone, data may still be there.
-            if !region.root.exists() {
-                region.must_exist()?;
-            }
-            region.stop(&mut |line| println!("  {line}"))?;
-            // Containers keep their data in the same folder.
-            if wipe && region.root.exists() {
-                std::fs::remove_dir_all(&region.root).with_context(|| format!("removing {}", region.root.display()))?;
-            }
-            println!("The region is down{}.", if wipe { ", and its data removed" } else { "" });
+            down(&region, wipe)?;
         }
         Command::Status { json, watch } => {
             let region = region(&cli.which, defaults)?;
@@ -257,7 +355,7 @@ fn command(cli: Cli) -> Result<ExitCode> {
             region.must_exist()?;
             if action == "random" {
                 let seed = seed.context("random needs --seed")?;
-                let told = |line: String| println!("{line}");
+                let told = |line: String| say(&line);
                 chaos::random(&region, seed, Duration::from_secs(seconds), faults, table.as_deref(), told)?;
                 return Ok(ExitCode::SUCCESS);
             }
@@ -265,7 +363,7 @@ fn command(cli: Cli) -> Result<ExitCode> {
             let hosts = chaos::targets(&region, &target.unwrap_or_default())?;
             chaos::act(&region, action, &hosts)?;
             for host in hosts {
-                println!("{} {}", action.word(), host.name);
+                say(&format!("{} {}", action.word(), host.name));
             }
         }
         Command::Account { what } => {
@@ -276,7 +374,9 @@ fn command(cli: Cli) -> Result<ExitCode> {
                     let account = account.parse()?;
                     let profile = profile.unwrap_or_else(|| format!("{}-{account}", region.settings.name));
                     region.create_account(&account, &profile)?;
-                    println!("Account {account} is there, with the user administrator.\n\n  AWS profile    {profile}");
+                    say(&format!(
+                        "Account {account} is there, with the user administrator.\n\n  AWS profile    {profile}"
+                    ));
                 }
                 Account::List => region.accounts()?.iter().try_for_each(|account| print(account))?,
             }
@@ -292,16 +392,7 @@ fn command(cli: Cli) -> Result<ExitCode> {
         Command::TrailFiles { what } => {
             let region = region(&cli.which, defaults)?;
             region.must_exist()?;
-            match what {
-                TrailFiles::List { prefix } => {
-                    for file in region.trail_files(&prefix)? {
-                        print(&format!("{}\t{}\t{}", file.created_unix_ms, file.bytes, file.path))?;
-                    }
-                }
-                TrailFiles::Copy { prefix, folder } => {
-                    println!("{} files copied", region.copy_trail_files(&prefix, &folder)?);
-                }
-            }
+            return trail_files(&region, &what);
         }
         Command::Init { host_dir } => {
             let root = std::path::absolute(cli.which.root.join(&cli.which.name))?;

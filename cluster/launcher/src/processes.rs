@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use breakwater_types::NodeKind;
 use rustix::process::{Pid, Signal};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -166,6 +166,14 @@ impl Processes {
         pids.iter().any(|pid| group_of(*pid) == Some(group)).then_some(group)
     }
 
+    /// A region that was started once keeps its ports.
+    fn offset_hint(&self) -> String {
+        match self.root.join("region.json").exists() {
+            true => format!(" (after scripts/down{} --wipe)", self.settings.name_option()),
+            false => String::new(),
+        }
+    }
+
     fn write_settings(&self, host: &Host) -> Result<()> {
         let dir = host.dir(&self.root);
         for sub in ["log", "run", "data", "identity"] {
@@ -224,6 +232,25 @@ impl Driver for Processes {
             let mut child = child;
             let _ = child.wait();
         });
+        Ok(())
+    }
+
+    fn ports_must_be_free(&self, host: &Host) -> Result<()> {
+        // The agent alone will start its node again, and a node that is left alone has the ports itself.
+        if host.kind != NodeKind::Edge || !self.pids(host).is_empty() {
+            return Ok(());
+        }
+        for port in self.settings.published_ports() {
+            // With SO_REUSEADDR, as the edge does it: connections of a region before this one don't count.
+            if let Err(e) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                let why = if e.kind() == std::io::ErrorKind::AddrInUse {
+                    format!("is in use by another process: choose --port-offset{}", self.offset_hint())
+                } else {
+                    format!("can't be listened on: {e}")
+                };
+                bail!("port {port} {why}");
+            }
+        }
         Ok(())
     }
 

@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 /// How hosts are run: as processes or as containers.
 pub trait Driver: Send + Sync {
     fn start(&self, host: &Host) -> Result<()>;
+    /// An error where somebody else has a port that the host would publish. Of one that runs, nothing is asked.
+    fn ports_must_be_free(&self, _host: &Host) -> Result<()> {
+        Ok(())
+    }
     /// Where this machine's clients reach a port of the host, if it isn't where the settings say.
     fn published(&self, _host: &Host, _port: u16) -> Option<u16> {
         None
@@ -196,9 +200,27 @@ impl Region {
     /// An error where nothing was ever started under this name.
     pub fn must_exist(&self) -> Result<()> {
         if !self.driver.exists()? {
-            bail!("there is no region {:?} here: scripts/up starts one", self.settings.name);
+            let option = self.settings.name_option();
+            bail!("there is no region {:?} here: scripts/up{option} starts one", self.settings.name);
         }
         Ok(())
+    }
+
+    /// An error where the region was made with another offset: its settings are those of its first start.
+    pub fn must_have_offset(&self, asked: Option<u16>) -> Result<()> {
+        let (own, option) = (self.settings.port_offset, self.settings.name_option());
+        if asked.is_some_and(|asked| asked != own) {
+            bail!(
+                "the region {:?} is there already, with --port-offset {own}: scripts/down{option} --wipe removes it and \
+                 its data, then another one can be chosen",
+                self.settings.name
+            );
+        }
+        Ok(())
+    }
+
+    pub fn ports_must_be_free(&self) -> Result<()> {
+        self.hosts.iter().try_for_each(|host| self.driver.ports_must_be_free(host))
     }
 
     pub fn initialise(&self) -> Result<()> {
@@ -215,7 +237,7 @@ impl Region {
     }
 
     /// Where one of the edge's ports is reached on this machine.
-    fn published(&self, port: u16) -> u16 {
+    pub(crate) fn published(&self, port: u16) -> u16 {
         let edge = self.hosts.iter().find(|h| h.kind == NodeKind::Edge);
         edge.and_then(|edge| self.driver.published(edge, port)).unwrap_or(port + self.settings.port_offset)
     }
@@ -242,7 +264,11 @@ impl Region {
             }
             let line = waiting.join("; ");
             if Instant::now() > deadline {
-                bail!("not ready after {} s: {line}. See scripts/logs.", limit.as_secs());
+                bail!(
+                    "not ready after {} s: {line}. See scripts/logs{}.",
+                    limit.as_secs(),
+                    self.settings.name_option()
+                );
             }
             if line != told && Instant::now() + limit - Duration::from_secs(3) > deadline {
                 tell(&format!("waiting for {line}"));
@@ -312,6 +338,19 @@ impl Region {
             write_private(&path, format!("{password}\n").as_bytes())?;
         }
         self.write_profile_of(name, &admin)
+    }
+
+    /// The AWS profiles that were written: the region's, and those of accounts that were made.
+    pub fn profiles(&self) -> Vec<String> {
+        let files = fs::read_dir(self.root.join("operator")).into_iter().flatten().flatten();
+        let accounts = files.filter(|file| file.file_name().to_string_lossy().starts_with("credentials-"));
+        let named = |text: String| Some(text.lines().next()?.trim_matches(['[', ']']).to_owned());
+        let mut profiles: Vec<String> =
+            accounts.filter_map(|file| named(fs::read_to_string(file.path()).ok()?)).collect();
+        profiles.push(self.settings.name.clone());
+        profiles.sort_unstable();
+        profiles.dedup();
+        profiles
     }
 
     pub fn accounts(&self) -> Result<Vec<String>> {

@@ -31,8 +31,16 @@ struct Whole {
     content: String,
 }
 
+/// The metadata of a bucket's files, by their paths.
+pub type Bucket = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Where a copied file's metadata lies.
+pub fn metadata_name(path: &str) -> String {
+    format!("{path}.metadata.json")
+}
+
 /// Where a file is copied to; what would lead out of the folder isn't copied.
-fn place(folder: &Path, path: &str) -> Result<PathBuf> {
+pub fn place(folder: &Path, path: &str) -> Result<PathBuf> {
     let relative = Path::new(path);
     if path.is_empty() || !relative.components().all(|part| matches!(part, Component::Normal(_))) {
         bail!("{path:?} can't be the name of a file");
@@ -56,18 +64,29 @@ impl Region {
         }
     }
 
+    /// All files of one bucket.
+    pub(crate) fn trail_bucket(&self, name: &str) -> Result<Bucket> {
+        let files = self.trail_files(&format!("{name}/"))?;
+        Ok(files.into_iter().map(|file| (file.path, file.metadata)).collect())
+    }
+
+    /// The contents of one.
+    pub(crate) fn trail_file(&self, path: &str) -> Result<Vec<u8>> {
+        let asked = serde_json::json!({ "path": path });
+        let whole: Whole = serde_json::from_value(self.ask_control("/trail-files/get", &asked.to_string())?)?;
+        STANDARD.decode(whole.content).context("a file's contents can't be read")
+    }
+
     /// Copies them below a folder, each with its metadata beside it, as `NAME.metadata.json`.
     pub fn copy_trail_files(&self, prefix: &str, folder: &Path) -> Result<usize> {
         let files = self.trail_files(prefix)?;
         for file in &files {
             let to = place(folder, &file.path)?;
-            let asked = serde_json::json!({ "path": file.path });
-            let whole: Whole = serde_json::from_value(self.ask_control("/trail-files/get", &asked.to_string())?)?;
-            let content = STANDARD.decode(whole.content).context("a file's contents can't be read")?;
+            let content = self.trail_file(&file.path)?;
             let parent = to.parent().context("a file without a folder")?;
             fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
             fs::write(&to, content).with_context(|| to.display().to_string())?;
-            let metadata = place(folder, &format!("{}.metadata.json", file.path))?;
+            let metadata = place(folder, &metadata_name(&file.path))?;
             fs::write(&metadata, serde_json::to_vec_pretty(&file.metadata)?)
                 .with_context(|| metadata.display().to_string())?;
         }

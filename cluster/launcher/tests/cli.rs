@@ -1,5 +1,6 @@
 //! `breakwater` with a shell script as `host-agent`, and one as `docker`: what it starts, and with what.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -7,6 +8,13 @@ use std::time::{Duration, Instant};
 
 struct Machine {
     dir: PathBuf,
+    /// Of published ports that nobody has: a region of whoever runs the tests may be at the usual ones.
+    offset: String,
+}
+
+fn free_offset() -> u16 {
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    (21_000..24_000).step_by(7).find(|offset| is_free(4_566 + offset) && is_free(8_000 + offset)).unwrap()
 }
 
 fn write_program(path: &Path, body: &str) {
@@ -32,7 +40,7 @@ impl Machine {
         // Beside the folder of settings stands what the agent was started with.
         write_program(&dir.join("bin/host-agent"), "env > \"$(dirname \"$2\")/run/env\"\nexec sleep 600");
         write_program(&dir.join("bin/docker"), &format!("echo \"$@\" >> {}/docker.log", dir.display()));
-        Machine { dir }
+        Machine { dir, offset: free_offset().to_string() }
     }
 
     fn breakwater(&self) -> Command {
@@ -58,7 +66,7 @@ impl Machine {
     /// `up` never gets ready with such agents: it is left waiting until all have been started.
     fn up(&self, change: impl FnOnce(&mut Command), region: &str) -> Running {
         let mut command = self.breakwater();
-        command.arg("up").stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["up", "--port-offset", &self.offset]).stdout(Stdio::null()).stderr(Stdio::null());
         change(&mut command);
         let running = Running(command.spawn().unwrap());
         let last = self.host(region, "edge").join("run");
@@ -330,4 +338,56 @@ fn a_wipe_of_containers_removes_their_data() {
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(said.contains("its data removed"), "{said}");
     assert!(!root.exists());
+}
+
+#[test]
+fn a_start_goes_on_though_nobody_reads_what_it_says() {
+    let machine = Machine::new("up-reader");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    // Comes back once all agents have been started.
+    let mut up = machine.up(
+        |command| {
+            command.stdout(writer);
+        },
+        "breakwater",
+    );
+    assert!(up.0.try_wait().unwrap().is_none(), "it waits for them to be ready");
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_told_at_once() {
+    let machine = Machine::new("port");
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let done = machine.run(&["up", "--port-offset", &(port - 8_000).to_string()]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(said, format!("breakwater: port {port} is in use by another process: choose --port-offset\n"));
+    assert!(!machine.dir.join("regions/breakwater").exists(), "another offset can be chosen");
+    let beyond = machine.run(&["up", "--port-offset", "60000"]);
+    assert!(!beyond.status.success() && String::from_utf8_lossy(&beyond.stderr).contains("57535"), "{beyond:?}");
+}
+
+#[test]
+fn a_region_keeps_its_ports_and_says_so() {
+    let machine = Machine::new("offset");
+    drop(machine.up(
+        |command| {
+            command.args(["--name", "second"]);
+        },
+        "second",
+    ));
+    let done = machine.run(&["--name", "second", "up", "--port-offset", "3000"]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && said.contains(&format!("--port-offset {}", machine.offset)), "{said}");
+    assert!(said.contains("scripts/down --name second --wipe"), "{said}");
+    // Of one that runs, nobody else has the ports.
+    drop(machine.up(
+        |command| {
+            command.args(["--name", "second"]);
+        },
+        "second",
+    ));
+    let wiped = machine.run(&["--name", "second", "down", "--wipe"]);
+    assert!(String::from_utf8_lossy(&wiped.stdout).contains("stay where they are: second."), "{wiped:?}");
 }
