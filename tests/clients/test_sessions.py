@@ -97,6 +97,22 @@ def test_who_comes_back_under_a_trusted_name_is_not_trusted(iam, session):
     person.remove()
 
 
+def test_a_trust_policy_names_accounts_that_are_there_by_their_root(iam, account):
+    role, root = name("role"), f"arn:aws:iam::{account}:root"
+    for nobody in ("000011112222", "arn:aws:iam::000011112222:root"):
+        with pytest.raises(ClientError) as info:
+            iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(trust(nobody)))
+        assert error_of(info) == ("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{nobody}"')
+    number = {"StringEquals": {"aws:PrincipalAccount": account}}
+    wanted = {"Version": "2012-10-17", "Statement": [trust(root, Condition=number)]}
+    made = iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(trust(account, Condition=number)))["Role"]
+    assert made["AssumeRolePolicyDocument"] == wanted
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=policy(trust([account, root])))
+    kept = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"]
+    assert kept == [root, root]
+    remove_role(iam, role)
+
+
 def test_a_trust_policy_follows_a_user_to_her_new_name(iam, session):
     person = Person(iam, session)
     role, before, after = name("role"), person.name, name("user")

@@ -70,19 +70,19 @@ impl Operation for CreateRole {
             if let Some(arn) = &request.permissions_boundary {
                 attach.count(ctx, call, arn, 1).await?;
             }
+            let (trust, ids) = trusted::resolve(ctx, call, trust).await?;
             let role = Role {
                 name: name.to_owned(),
                 id: unique_id("AROA"),
                 path: path.to_owned(),
                 created_unix_s: ctx.now(),
-                trust: trust.to_owned(),
+                trust,
                 description: request.description.clone(),
                 max_session_s,
                 policies: Policies::default(),
                 boundary: request.permissions_boundary.clone(),
                 tags: tags.clone(),
             };
-            let ids = trusted::resolve(ctx, call, trust).await?;
             let key = records::key(account, Kind::Role, name);
             if ctx.find::<Role>(call, key.clone()).await?.is_some() {
                 return Err(errors::exists("Role", name));

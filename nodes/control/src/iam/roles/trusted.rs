@@ -4,6 +4,7 @@
 //! The policy is stored as it was written, and beside it the ids. Where those whom it names have another ARN by now, it is
 //! read, and shown, with that one; where they are gone, with the id in its place, which no caller matches.
 
+use crate::credentials::is_account;
 use crate::iam::prelude::*;
 use breakwater_meta::Mirror;
 use breakwater_types::AccountId;
@@ -67,23 +68,43 @@ fn is_unique_id(text: &str) -> bool {
     fits && (text.starts_with("AIDA") || text.starts_with("AROA"))
 }
 
-/// The ids of all whom a new trust policy names. Nobody can be named who isn't there.
-pub async fn resolve(ctx: &Context, call: &Call, trust: &str) -> Result<Ids, AwsError> {
+/// The account that a principal names as a whole: by its number, or as its root.
+fn account_of(principal: &str) -> Option<AccountId> {
+    let root = principal.strip_prefix("arn:aws:iam::").and_then(|rest| rest.strip_suffix(":root"));
+    AccountId::new(root.unwrap_or(principal)).ok()
+}
+
+/// A new trust policy as it is kept, and the ids of all whom it names. Nobody can be named who isn't there; an account's
+/// number becomes the ARN of its root, as AWS does it.
+pub async fn resolve(ctx: &Context, call: &Call, trust: &str) -> Result<(String, Ids), AwsError> {
     let mut document: Value = serde_json::from_str(trust).map_err(|e| errors::malformed(e.to_string()))?;
-    let mut ids = Ids::new();
-    for name in principals(&mut document) {
-        let Some(name) = name.as_str() else { continue };
+    let (mut ids, mut numbers) = (Ids::new(), false);
+    for principal in principals(&mut document) {
+        let Some(name) = principal.as_str() else { continue };
         let nobody = || errors::malformed(format!("Invalid principal in policy: \"AWS\":\"{name}\""));
         // As a policy shows who is gone.
         if is_unique_id(name) {
             return Err(nobody());
+        }
+        if let Some(account) = account_of(name) {
+            let known = account == call.principal.account
+                || is_account(&ctx.meta, &account, call.deadline)
+                    .await
+                    .map_err(|e| errors::unavailable(&e.to_string()))?;
+            if !known {
+                return Err(nobody());
+            }
+            let root = format!("arn:aws:iam::{account}:root");
+            numbers |= name != root;
+            *principal = root.into();
+            continue;
         }
         let Some((kind, key)) = record_of(name) else { continue };
         let entry = ctx.meta.get(&key, call.deadline).await.map_err(|e| errors::unavailable(&e.to_string()))?;
         let id = entry.and_then(|entry| id_in(kind, name, &entry.value)).ok_or_else(nobody)?;
         ids.insert(name.to_owned(), id);
     }
-    Ok(ids)
+    Ok((if numbers { document.to_string() } else { trust.to_owned() }, ids))
 }
 
 /// The ARN that somebody with this id has now, whom a policy named by `arn`; nothing where they are gone. Users may have
@@ -146,6 +167,12 @@ mod tests {
             ["arn:aws:iam::111122223333:root", "*", "111122223333", "arn:aws:sts::111122223333:assumed-role/r/s"]
         {
             assert!(record_of(other).is_none(), "{other}");
+        }
+        for account in ["arn:aws:iam::111122223333:root", "111122223333"] {
+            assert_eq!(account_of(account).unwrap().as_str(), "111122223333");
+        }
+        for other in ["*", "arn:aws:iam::111122223333:user/root", "arn:aws:iam:::root", "11112222333", "root"] {
+            assert!(account_of(other).is_none(), "{other}");
         }
         assert!(is_unique_id("AIDA1234567890ABCDEF") && !is_unique_id("arn:aws:iam::111122223333:user/x"));
     }

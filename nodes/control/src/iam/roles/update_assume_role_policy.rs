@@ -32,8 +32,8 @@ impl Operation for UpdateAssumeRolePolicy {
         ctx.change(call, || async {
             let mut role = ctx.named::<Role>(call, Kind::Role, name).await?;
             crate::iam::service_linked_roles::protect(&role.record)?;
-            role.record.trust = trust.to_owned();
-            let ids = trusted::resolve(ctx, call, trust).await?;
+            let (trust, ids) = trusted::resolve(ctx, call, trust).await?;
+            role.record.trust = trust;
             let ids = put(trusted::key(&call.principal.account, name), &ids)?;
             Ok(Change { compares: vec![role.unchanged()], ops: vec![role.put()?, ids], answer: json!({}) })
         })
