@@ -6,11 +6,16 @@ import itertools
 import json
 import threading
 import time
+import urllib.parse
+import urllib.request
 import uuid
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from calls import error_of, outcome
 from identities import ONCE
@@ -97,6 +102,23 @@ def test_a_change_leaves_its_event_without_its_secrets(region, iam, trail):
     assert told["responseElements"]["virtualMFADevice"] == {"serialNumber": device["SerialNumber"]}
     everything = json.dumps(records(trail))
     assert keys["aws_secret_access_key"] not in everything and device["Base32StringSeed"].decode() not in everything
+
+
+def test_an_event_tells_what_was_read_and_not_what_was_only_sent(region, iam, trail):
+    """A second spelling of a member, and members that the operation doesn't have, have no effect, and aren't told."""
+    name = "user-" + uuid.uuid4().hex[:8]
+    keys = keys_of(region)
+    url = f"http://127.0.0.1:{FRONT + region.offset}/"
+    sent = {"Action": "CreateUser", "Version": "2010-05-08", "UserName": name, "userName": "bob", "path": "/other/",
+            "SourceIdentity": "boss", "Tags.member.1.Key": "team", "Tags.member.1.Value": "red", "Tags.member.1.value": "blue"}
+    request = AWSRequest("POST", url, data=urllib.parse.urlencode(sent).encode(), headers={
+        "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"})
+    SigV4Auth(Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"]), "iam", "us-east-1").add_auth(request)
+    with urllib.request.urlopen(urllib.request.Request(url, request.data, dict(request.headers))) as answer:
+        assert answer.status == 200
+    told = the_one(trail, "CreateUser", lambda r: name in json.dumps(r))
+    assert told["requestParameters"] == {"userName": name, "tags": [{"key": "team", "value": "red"}]}
+    assert iam.list_user_tags(UserName=name)["Tags"] == [{"Key": "team", "Value": "red"}]
 
 
 @pytest.mark.parametrize("port", [FRONT, DYNAMODB])

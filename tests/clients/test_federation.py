@@ -260,7 +260,7 @@ def test_a_token_brings_session_tags_and_a_source_identity(iam, session, nobody,
     assert told["principalTags"] == {"team": "blue"} and told["transitiveTagKeys"] == ["team"]
     assert told["sourceIdentity"] == "ann@example"
     told = until(lambda: asked("AssumeRole", arn), len)[0]
-    assert told["incomingTransitiveTags"] == {"team": "blue"}
+    assert told["incomingTransitiveTags"] == {"team": "blue"} and told["sourceIdentity"] == "ann@example"
     remove_role(iam, next_role)
     known.close()
 

@@ -165,7 +165,7 @@ def test_who_may_not_tag_makes_nothing_with_tags(iam, session, person, account):
          lambda n: iam.delete_virtual_mfa_device(SerialNumber=f"arn:aws:iam::{account}:mfa/{n}")),
     ]
     iam.put_user_policy(UserName=person.name, PolicyName="make", PolicyDocument=policy(
-        allow(["iam:Create*", "cloudtrail:CreateTrail"], "*")))
+        allow(["iam:Create*", "iam:UploadServerCertificate", "cloudtrail:CreateTrail"], "*")))
     settles(own.create_user, "EntityAlreadyExists", UserName="administrator")
     for call, action, arguments, remove in made:
         with pytest.raises(ClientError) as info:
@@ -174,8 +174,12 @@ def test_who_may_not_tag_makes_nothing_with_tags(iam, session, person, account):
         assert code == "AccessDenied" and f"is not authorized to perform: {action} on resource: arn:aws:iam::" in message
     provider = {"Url": "https://idp.example/x", "ThumbprintList": ["a" * 40], "ClientIDList": ["app"]}
     trail = {"Name": name("t"), "S3BucketName": name("logs")}
+    saml = {"Name": name("saml"), "SAMLMetadataDocument": "x" * 1_000}
+    certificate = {"ServerCertificateName": name("c"), "CertificateBody": "x", "PrivateKey": "x"}
     for call, action, arguments, tags in [
         (own.create_open_id_connect_provider, "iam:TagOpenIDConnectProvider", provider, tagged),
+        (own.create_saml_provider, "iam:TagSAMLProvider", saml, tagged),
+        (own.upload_server_certificate, "iam:TagServerCertificate", certificate, tagged),
         (trails.create_trail, "cloudtrail:AddTags", trail, {"TagsList": tagged["Tags"]}),
     ]:
         with pytest.raises(ClientError) as info:
@@ -188,8 +192,9 @@ def test_who_may_not_tag_makes_nothing_with_tags(iam, session, person, account):
     iam.put_user_policy(UserName=person.name, PolicyName="tag", PolicyDocument=policy(allow("iam:Tag*", "*", Condition={
         "StringEquals": {"aws:RequestTag/team": "blue"}})))
     user = name("user")
-    settles(own.create_user, "AccessDenied", UserName=user, Tags=[{"Key": "team", "Value": "red"}])
     until(lambda: outcome(own.create_user, UserName=user, **tagged), lambda got: got in ("OK", "EntityAlreadyExists"))
+    settles(own.create_user, "EntityAlreadyExists", UserName=user, **tagged)
+    settles(own.create_user, "AccessDenied", UserName=user, Tags=[{"Key": "team", "Value": "red"}])
     assert iam.list_user_tags(UserName=user)["Tags"] == tagged["Tags"]
     iam.delete_user(UserName=user)
 

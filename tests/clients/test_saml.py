@@ -83,6 +83,7 @@ def test_an_assertion_of_a_trusted_provider_assumes_a_role(session, nobody, acco
         assert record["userIdentity"] == {
             "type": "SAMLUser", "principalId": f"{qualifier}:ann", "userName": "ann", "identityProvider": qualifier}
         assert "sAMLAssertion" not in record["requestParameters"]
+        assert record["requestParameters"]["roleSessionName"] == "visit"
 
 
 def bad_responses(saml):

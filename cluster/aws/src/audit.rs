@@ -275,7 +275,7 @@ impl Call {
         let Some(other) = other else { return vec![event(own, pending.id, &record)] };
         record.insert("sharedEventID".to_owned(), uuid(pending.id ^ 2).into());
         let callers = event(own, pending.id, &record);
-        // Who she is there is none of the other account's business.
+        // As AWS has it: which account and which principal it was, without a name, a session's but for its own.
         let who = json!({"type": "AWSAccount", "principalId": pending.principal_id, "accountId": own});
         record.insert("userIdentity".to_owned(), who);
         let id = pending.id ^ 1;
@@ -479,13 +479,11 @@ pub fn resource_of(arn: &str) -> Option<(&'static str, &str)> {
 pub fn resources_of<'a>(event: &'a Event, record: &'a Value) -> Vec<(&'static str, &'a str)> {
     let mut all: Vec<(&'static str, &str)> = Vec::new();
     let response = &record["responseElements"];
-    for key in [
-        &response["credentials"]["accessKeyId"],
-        &response["accessKey"]["accessKeyId"],
-        &record["requestParameters"]["accessKeyId"],
-    ] {
-        all.extend(key.as_str().map(|id| ("AWS::IAM::AccessKey", id)));
-    }
+    let credentials = [&response["credentials"]["accessKeyId"], &response["accessKey"]["accessKeyId"]];
+    // Of what was refused anybody could say so.
+    let asked = Some(&record["requestParameters"]["accessKeyId"]).filter(|_| event.done);
+    let keys = credentials.into_iter().chain(asked).filter_map(Value::as_str);
+    all.extend(keys.map(|id| ("AWS::IAM::AccessKey", id)));
     let (id, arn) = (&response["assumedRoleUser"]["assumedRoleId"], &response["assumedRoleUser"]["arn"]);
     if let (Some(id), Some(arn)) = (id.as_str(), arn.as_str()) {
         let name = id.split_once(':').map_or(id, |(_, name)| name);

@@ -365,7 +365,7 @@ impl Front {
     ) -> Result<Vec<u8>, AwsError> {
         let begun = Instant::now();
         let names = mount.names();
-        let Described { name: operation, access, plane, read_only, tells_answer, .. } = mount.operation(index);
+        let Described { name: operation, access, plane, read_only, tells_answer, members, .. } = mount.operation(index);
         let changes = !matches!(access, Access::List | Access::Read);
         if plane == Plane::Control && changes && !self.recorder.has_room() {
             return Err(AwsError::throttling().with_cause("too many audit events wait"));
@@ -400,7 +400,11 @@ impl Front {
                 tls: origin.tls,
                 request: match data {
                     None if body.len() > audit::TOLD_BODY_BYTES_MAX => audit::omitted(body.len()),
-                    None => serde_json::from_slice(&body).unwrap_or_default(),
+                    None => {
+                        let mut request = serde_json::from_slice(&body).unwrap_or_default();
+                        crate::members::keep(&mut request, members());
+                        request
+                    }
                     Some(_) => serde_json::Value::Null,
                 },
                 more: Default::default(),

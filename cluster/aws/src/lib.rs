@@ -23,6 +23,7 @@ pub mod error;
 pub mod front;
 pub mod json;
 pub mod limits;
+mod members;
 mod metrics;
 mod mount;
 mod mounts;

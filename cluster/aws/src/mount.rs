@@ -27,6 +27,7 @@ pub struct Described<'a> {
     pub read_only: bool,
     pub tells_answer: bool,
     pub unsigned: bool,
+    pub members: fn() -> Option<&'static [&'static str]>,
     pub metrics: &'a OperationMetrics,
 }
 
@@ -80,9 +81,9 @@ impl<C: Send + Sync> Mounted for Mount<C> {
         self.index.get(operation).copied()
     }
     fn operation(&self, index: usize) -> Described<'_> {
-        let &OperationEntry { name, access, plane, read_only, tells_answer, unsigned, .. } =
+        let &OperationEntry { name, access, plane, read_only, tells_answer, unsigned, members, .. } =
             &self.service.operations[index];
-        Described { name, access, plane, read_only, tells_answer, unsigned, metrics: &self.metrics[index] }
+        Described { name, access, plane, read_only, tells_answer, unsigned, members, metrics: &self.metrics[index] }
     }
     fn invoke<'a>(
         &'a self,

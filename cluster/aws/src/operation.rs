@@ -142,6 +142,8 @@ pub struct OperationEntry<C: 'static> {
     pub condition_keys: &'static [&'static str],
     pub further_actions: &'static [&'static str],
     pub unsigned: bool,
+    /// The members of a request that it reads, where that is known.
+    pub(crate) members: fn() -> Option<&'static [&'static str]>,
     invoke: Invoke<C>,
 }
 
@@ -176,6 +178,7 @@ pub const fn entry<O: Operation>() -> OperationEntry<O::Context> {
         condition_keys: O::CONDITION_KEYS,
         further_actions: O::FURTHER_ACTIONS,
         unsigned: O::UNSIGNED,
+        members: crate::members::read_by::<O::Request>,
         invoke: invoke::<O>,
     }
 }

@@ -78,8 +78,10 @@ struct Folder(PathBuf);
 impl Folder {
     fn collect(&self, within: &Path, found: &mut Vec<String>) -> Result<()> {
         for entry in std::fs::read_dir(within).with_context(|| within.display().to_string())? {
-            let path = entry?.path();
-            if path.is_dir() {
+            let entry = entry?;
+            let path = entry.path();
+            // What a link leads to isn't in the folder.
+            if entry.file_type()?.is_dir() {
                 self.collect(&path, found)?;
             } else if let Some(name) = path.strip_prefix(&self.0).ok().and_then(Path::to_str) {
                 found.push(name.to_owned());
@@ -90,11 +92,11 @@ impl Folder {
 
     fn content(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = place(&self.0, name)?;
-        match std::fs::read(&path) {
-            Ok(content) => Ok(Some(content)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e).with_context(|| path.display().to_string()),
+        // Nothing that copy doesn't make, as a pipe or a folder in a file's place, is read: it is as if nothing was there.
+        if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+            return Ok(None);
         }
+        std::fs::read(&path).map(Some).with_context(|| path.display().to_string())
     }
 }
 

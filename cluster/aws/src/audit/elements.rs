@@ -127,8 +127,11 @@ impl Members {
     fn told(self, value: &Value) -> Value {
         match value {
             Value::Object(members) => {
-                let members = members.iter().filter(|(name, _)| !SECRETS.iter().any(|s| s.eq_ignore_ascii_case(name)));
-                let told = members.map(|(name, value)| {
+                let hidden = |name: &str| SECRETS.iter().any(|s| s.eq_ignore_ascii_case(name));
+                // What AWS spells with a capital is what was read; the same name without one isn't told in its place.
+                let shadowed = |name: &str| members.contains_key(&upper_first(name)) && upper_first(name) != name;
+                let read = members.iter().filter(|(name, _)| !hidden(name) && !shadowed(name));
+                let told = read.map(|(name, value)| {
                     let read = value.as_str().and_then(|text| self.value(name, text));
                     (lower_first(name), read.unwrap_or_else(|| self.told(value)))
                 });
@@ -140,6 +143,11 @@ impl Members {
             other => other.clone(),
         }
     }
+}
+
+fn upper_first(name: &str) -> String {
+    let mut signs = name.chars();
+    signs.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + signs.as_str())
 }
 
 /// With `more` of what isn't in the message itself. Null where there is nothing to tell.
@@ -217,6 +225,8 @@ mod tests {
         let told = json!({"credentials": {"expiration": "Nov 30, 2024, 8:43:17 PM"}, "value": "2024-11-30T20:43:17Z"});
         assert_eq!(Members::FormAnswer.told(&answer), told);
         assert_eq!(Members::Json.told(&answer)["credentials"]["expiration"], "2024-11-30T20:43:17Z");
+        let twice = json!({"Tags": [{"Key": "team", "Value": "red", "value": "blue"}]});
+        assert_eq!(Members::Form.told(&twice), json!({"tags": [{"key": "team", "value": "red"}]}));
         let more = Map::from_iter([("principalTags".to_owned(), json!({"a": "b"}))]);
         assert_eq!(elements(Members::Form, &Value::Null, &more, 99), json!({"principalTags": {"a": "b"}}));
     }

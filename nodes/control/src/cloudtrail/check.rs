@@ -105,8 +105,12 @@ fn is_tag(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c))
 }
 
-/// Each is one that may be.
+/// Each is one that may be, and not more than may be.
 pub fn tags(tags: &[Tag]) -> Result<(), AwsError> {
+    // First: all else takes time for each.
+    if tags.len() > TAGS_MAX {
+        return Err(errors::too_many_tags(TAGS_MAX));
+    }
     for (at, tag) in tags.iter().enumerate() {
         let fits = (1..=128).contains(&tag.key.chars().count())
             && tag.value.chars().count() <= 256

@@ -71,6 +71,9 @@ impl Request {
         }
         // Once set it stays, whatever roles follow.
         self.inherited_source = before.source_identity.clone();
+        if let (Some(audit), Some(source), None) = (&call.audit, &self.inherited_source, &self.source_identity) {
+            audit.adds("sourceIdentity", source.as_str().into());
+        }
         match (&self.inherited_source, &self.source_identity) {
             (Some(set), Some(other)) if set != other => Err(AwsError::new(
                 "AccessDenied",

@@ -189,6 +189,9 @@ impl Operation for AssumeRoleWithSaml {
     async fn prepare(ctx: &Arc<Context>, call: &Call, request: &mut Request) -> Result<(), AwsError> {
         ctx.needs_format(TRAILS)?;
         let (account, name, assertion) = request.verified(ctx, call).await?;
+        if let Some(audit) = call.audit.as_ref().filter(|_| !assertion.id.is_empty()) {
+            audit.adds("sAMLAssertionID", assertion.id.as_str().into());
+        }
         let role_arn = request.role_arn.as_deref().unwrap_or_default();
         let provider = saml_providers::arn(&account, &name);
         // The provider says which roles it lets her have: pairs of a role and of itself, in either order.
@@ -201,9 +204,6 @@ impl Operation for AssumeRoleWithSaml {
             return Err(denied(Self::ACTION));
         }
         let (vouched, lasts_s) = (vouched(&assertion)?, session_duration(&assertion)?);
-        if let Some(audit) = call.audit.as_ref().filter(|_| !assertion.id.is_empty()) {
-            audit.adds("sAMLAssertionID", assertion.id.as_str().into());
-        }
         vouched.tell(call);
         let hashed = Sha1::digest(format!("{}{account}/{name}", assertion.issuer));
         let name_qualifier = base64::engine::general_purpose::STANDARD.encode(hashed);

@@ -41,6 +41,7 @@ impl Vouched {
     /// Of the event: what the provider says of the session.
     pub fn tell(&self, call: &Call) {
         let Some(audit) = &call.audit else { return };
+        audit.adds("roleSessionName", self.name.as_str().into());
         if !self.tags.is_empty() {
             audit.adds("principalTags", session::told_tags(&self.tags));
         }

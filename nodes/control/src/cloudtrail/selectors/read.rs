@@ -158,6 +158,14 @@ fn read_selector(selector: Advanced) -> Result<AdvancedSelector, AwsError> {
             return Err(errors::selectors(format!("The field {} can be true or false.", field.field)));
         }
     }
+    if known == MANAGEMENT_FIELDS
+        && let Some(source) = field("eventSource")
+        && (source.values() != source.not_equals.len()
+            || !source.not_equals.iter().all(|v| EXCLUDABLE.contains(&v.as_str())))
+    {
+        let message = format!("Of management events only the sources {} can be left out.", EXCLUDABLE.join(" and "));
+        return Err(errors::selectors(message));
+    }
     // AWS has more than a hundred, and we few: those of others select nothing.
     let is_type = |kind: &str| kind.starts_with("AWS::") && kind.split("::").all(|part| !part.is_empty());
     if known == DATA_FIELDS && !one("resources.type").is_some_and(is_type) {
@@ -250,6 +258,8 @@ mod tests {
             (Value::Null, one(json!([management, field("readOnly", "NotEquals", "true")]))),
             (Value::Null, one(json!([management, {"Field": "eventSource"}]))),
             (Value::Null, one(json!([management, {"Field": "eventSource", "Equals": [""]}]))),
+            (Value::Null, one(json!([management, field("eventSource", "Equals", "kms.amazonaws.com")]))),
+            (Value::Null, one(json!([management, field("eventSource", "NotEquals", "iam.amazonaws.com")]))),
             (Value::Null, one(json!([management, field("eventName", "Equals", "CreateUser")]))),
             (Value::Null, one(json!([management, field("userIdentity.arn", "StartsWith", "arn:")]))),
             (Value::Null, one(json!([data, field("resources.type", "Equals", "tables")]))),

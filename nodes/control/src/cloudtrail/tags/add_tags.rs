@@ -22,6 +22,10 @@ impl Operation for AddTags {
     const RESOURCE_TYPE: &'static str = "trail";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::tags(request.tags_list.as_deref().unwrap_or_default())
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         request_tags(keys, request.tags_list.as_deref());
     }

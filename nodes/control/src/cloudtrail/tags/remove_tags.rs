@@ -22,6 +22,10 @@ impl Operation for RemoveTags {
     const RESOURCE_TYPE: &'static str = "trail";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:TagKeys"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::tags(request.tags_list.as_deref().unwrap_or_default())
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         let tags = request.tags_list.as_deref().unwrap_or_default();
         if !tags.is_empty() {
@@ -35,7 +39,6 @@ impl Operation for RemoveTags {
 
     async fn handle(ctx: &Arc<Context>, call: &Call, request: Request) -> Result<Value, AwsError> {
         let gone = request.tags_list.unwrap_or_default();
-        check::tags(&gone)?;
         ctx.tagged(call, request.resource_id.as_deref(), |trail| {
             trail.tags.retain(|key, _| !gone.iter().any(|tag| tag.key == *key));
             Ok(())

@@ -29,6 +29,10 @@ impl Operation for CreateTrail {
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
     const FURTHER_ACTIONS: &'static [&'static str] = &["cloudtrail:AddTags"];
 
+    fn validate(_call: &Call, request: &Request) -> Result<(), AwsError> {
+        check::tags(request.tags_list.as_deref().unwrap_or_default())
+    }
+
     fn conditions(_ctx: &Context, _call: &Call, request: &Request, keys: &mut ConditionKeys) {
         request_tags(keys, request.tags_list.as_deref());
     }
