@@ -275,7 +275,7 @@ impl Call {
         let Some(other) = other else { return vec![event(own, pending.id, &record)] };
         record.insert("sharedEventID".to_owned(), uuid(pending.id ^ 2).into());
         let callers = event(own, pending.id, &record);
-        // As AWS has it: which account and which principal it was, without a name, a session's but for its own.
+        // As AWS has it: the account and the caller's unique id (which ends with a session's name), and no more.
         let who = json!({"type": "AWSAccount", "principalId": pending.principal_id, "accountId": own});
         record.insert("userIdentity".to_owned(), who);
         let id = pending.id ^ 1;
