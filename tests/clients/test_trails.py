@@ -556,7 +556,9 @@ def test_data_calls_leave_events_where_a_selector_names_them(region, trails, tra
     assert by_name["UpdateItem"]["errorCode"] == "ConditionalCheckFailedException"
     everything = records(region, trail["S3BucketName"])
     wrote = next(r for r in everything if r["eventName"] == "PutItem")
-    assert wrote["requestParameters"]["tableName"] == mine and wrote["requestParameters"]["items"] == ["pk", "secret"]
+    key = wrote["requestParameters"]["key"]
+    assert wrote["requestParameters"] == {"tableName": mine, "key": key, "items": ["pk", "secret"]}
+    assert set(key) == {"pk"} and key["pk"].startswith("known-")
     assert "not told" not in json.dumps(everything) and other not in json.dumps([r for r in everything if is_data(r)])
     # They aren't looked up.
     found = trails.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetItem"}])

@@ -6,7 +6,7 @@
 //! digest was delivered.
 
 use crate::Region;
-use crate::public_keys::PublicKeys;
+use crate::public_keys::{PublicKeys, sha256_hex};
 use crate::trail_files::{Bucket, metadata_name, place};
 use anyhow::{Context, Result};
 use aws_lc_rs::digest::{self, SHA256};
@@ -159,10 +159,6 @@ fn trail_in_words(trail: &str) -> String {
         Some(format!("trail {} of {account} in {region}", rest.rsplit_once('_')?.0))
     };
     words().unwrap_or_else(|| trail.to_owned())
-}
-
-fn sha256_hex(content: &[u8]) -> String {
-    HEXLOWER.encode(digest::digest(&SHA256, content).as_ref())
 }
 
 /// Of what is compressed there, piece by piece: it may be large. None if it isn't gzip.

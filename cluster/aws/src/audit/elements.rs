@@ -129,7 +129,7 @@ impl Members {
             Value::Object(members) => {
                 let hidden = |name: &str| SECRETS.iter().any(|s| s.eq_ignore_ascii_case(name));
                 // What AWS spells with a capital is what was read; the same name without one isn't told in its place.
-                let shadowed = |name: &str| members.contains_key(&upper_first(name)) && upper_first(name) != name;
+                let shadowed = |name: &str| capitalized(name).is_some_and(|read| members.contains_key(&read));
                 let read = members.iter().filter(|(name, _)| !hidden(name) && !shadowed(name));
                 let told = read.map(|(name, value)| {
                     let read = value.as_str().and_then(|text| self.value(name, text));
@@ -145,9 +145,10 @@ impl Members {
     }
 }
 
-fn upper_first(name: &str) -> String {
-    let mut signs = name.chars();
-    signs.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + signs.as_str())
+/// None where it is so already.
+fn capitalized(name: &str) -> Option<String> {
+    let first = name.chars().next().filter(char::is_ascii_lowercase)?;
+    Some(format!("{}{}", first.to_ascii_uppercase(), &name[1..]))
 }
 
 /// With `more` of what isn't in the message itself. Null where there is nothing to tell.

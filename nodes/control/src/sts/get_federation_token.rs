@@ -38,7 +38,6 @@ impl Operation for GetFederationToken {
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
     const READ_ONLY: bool = false;
-    const TELLS_ANSWER: bool = true;
     const RESOURCE_TYPE: &'static str = "federated-user";
     const CONDITION_KEYS: &'static [&'static str] = &["aws:RequestTag/${TagKey}", "aws:TagKeys"];
     const FURTHER_ACTIONS: &'static [&'static str] = &["sts:TagSession"];

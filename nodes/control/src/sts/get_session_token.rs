@@ -31,7 +31,6 @@ impl Operation for GetSessionToken {
     const ACTION: &'static str = "sts:GetSessionToken";
     const ACCESS: Access = Access::Read;
     const PLANE: Plane = Plane::Control;
-    const READ_ONLY: bool = true;
     const TELLS_ANSWER: bool = true;
     const RESOURCE_TYPE: &'static str = "*";
 
